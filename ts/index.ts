@@ -1,0 +1,2 @@
+export { SimgptError, errorCodes } from './errors.js';
+export type { ErrorCode } from './errors.js';
