@@ -14,7 +14,19 @@ test('escape sequences, control bytes and reordering marks are removed', () => {
 
 test('nothing a terminal acts on survives, whatever the text', () => {
   const hostile = fc.string({
-    unit: fc.constantFrom('\u001b', '[', ']', '\u0007', '\u009b', '\\', '3', 'm', 'x', '\u202e', '\n'),
+    unit: fc.constantFrom(
+      '\u001b',
+      '[',
+      ']',
+      '\u0007',
+      '\u009b',
+      '\\',
+      '3',
+      'm',
+      'x',
+      '\u202e',
+      '\n',
+    ),
   });
   fc.assert(
     fc.property(hostile, (text) => {

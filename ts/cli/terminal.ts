@@ -13,10 +13,7 @@ const loneSurrogates = /\p{Surrogate}/gu;
 
 /** Untrusted text made safe to print: no escape sequence, control byte or reordering mark is left. */
 export function forTerminal(text: string): string {
-  return text
-    .replace(escapeSequence, '')
-    .replace(controls, '')
-    .replace(loneSurrogates, '\ufffd');
+  return text.replace(escapeSequence, '').replace(controls, '').replace(loneSurrogates, '\ufffd');
 }
 
 /** The same on one line of at most `maxChars` characters, for tables and messages. */
