@@ -1,0 +1,171 @@
+import { SimgptError } from '../errors.js';
+import { cosineOfRows, finiteScore, pearson, spearman, zeroNonFinite } from './metrics.js';
+import type { SentenceEmbedOptions, SentenceEncoder } from './sentence_encoder.js';
+import type { StsData, StsSet } from './sts_data.js';
+import { stsTaskNames } from './sts_tasks.js';
+import type { StsProtocol, StsTaskName } from './sts_tasks.js';
+import { bootstrapSpearman } from './uncertainty.js';
+
+/** One score of one task; correlations in [-1, 1]. */
+export interface StsTaskScore {
+  readonly name: StsTaskName;
+  /** Over the concatenation of all subsets ("all"), never a mean of subsets. */
+  readonly spearman: number;
+  readonly pearson: number;
+  /** False where Spearman was not a number, and so counts as 0. */
+  readonly finite: boolean;
+  readonly pairs: number;
+  /** [draws] Spearman of each bootstrap resample. */
+  readonly draws: Float64Array;
+  readonly subsets: readonly StsSubsetScore[];
+  readonly fingerprint: string;
+}
+
+export interface StsSubsetScore {
+  readonly name: string;
+  readonly spearman: number;
+  readonly pairs: number;
+}
+
+/** What one model scores on the sets of one protocol. */
+export interface StsScores {
+  readonly protocol: StsProtocol;
+  readonly tasks: readonly StsTaskScore[];
+  readonly seed: number;
+  readonly fingerprint: string;
+  /** Texts encoded: each once, however often it occurs. */
+  readonly distinctTexts: number;
+  readonly truncatedTexts: number;
+  /** Entries of the embeddings that were not finite and count as 0. */
+  readonly nonFiniteEntries: number;
+}
+
+export interface StsOptions {
+  /** Of the bootstrap; default 0. */
+  readonly seed?: number;
+  /** Bootstrap resamples per task; default 1,000. */
+  readonly draws?: number;
+  readonly embed?: Omit<SentenceEmbedOptions, 'signal'>;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+// Enough texts of one length side by side to fill batches, few enough to report progress.
+const textsPerCall = 2048;
+
+/** Encodes each distinct text once and scores every set by cosine and Spearman (METHODS 11). */
+export async function evaluateSts(
+  encoder: SentenceEncoder,
+  data: StsData,
+  { seed = 0, draws = 1000, embed = {}, signal, onProgress }: StsOptions = {},
+): Promise<StsScores> {
+  const rowOf = new Map<string, number>();
+  for (const set of data.sets) {
+    for (const text of [...set.left, ...set.right]) {
+      if (!rowOf.has(text)) {
+        rowOf.set(text, rowOf.size);
+      }
+    }
+  }
+  const options = { ...embed, ...(signal === undefined ? {} : { signal }) };
+  const encoded = await encodeAll(encoder, [...rowOf.keys()], options, onProgress);
+  const nonFiniteEntries = zeroNonFinite(encoded.embeddings);
+  const tasks: StsTaskScore[] = [];
+  for (const set of data.sets) {
+    throwIfAborted(signal);
+    const similarities = cosineOfRows(
+      encoded.embeddings,
+      encoded.dimensions,
+      Uint32Array.from(set.left, (text) => rowOf.get(text)!),
+      Uint32Array.from(set.right, (text) => rowOf.get(text)!),
+    );
+    const stream = stsTaskNames.indexOf(set.name);
+    const bootstrap = { seed, stream, draws, ...(signal === undefined ? {} : { signal }) };
+    tasks.push({
+      ...scoreSet(set, similarities),
+      draws: await bootstrapSpearman(set.gold, similarities, bootstrap),
+    });
+  }
+  return {
+    protocol: data.protocol,
+    tasks,
+    seed,
+    fingerprint: data.fingerprint,
+    distinctTexts: rowOf.size,
+    truncatedTexts: encoded.truncated,
+    nonFiniteEntries,
+  };
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw new SimgptError('cancelled', 'evaluation was cancelled', { cause: signal.reason });
+  }
+}
+
+interface EncodedTexts {
+  readonly embeddings: Float32Array;
+  readonly dimensions: number;
+  readonly truncated: number;
+}
+
+async function encodeAll(
+  encoder: SentenceEncoder,
+  texts: readonly string[],
+  options: SentenceEmbedOptions,
+  onProgress?: StsOptions['onProgress'],
+): Promise<EncodedTexts> {
+  // Texts of like length go together: batches are fuller and progress is smoother.
+  const order = Array.from(texts.keys()).sort(
+    (a, b) => texts[a]!.length - texts[b]!.length || a - b,
+  );
+  let embeddings = new Float32Array(0);
+  let dimensions = 0;
+  let truncated = 0;
+  for (let start = 0; start < order.length; start += textsPerCall) {
+    throwIfAborted(options.signal);
+    const rows = order.slice(start, start + textsPerCall);
+    const chunk = await encoder.embed(
+      rows.map((row) => texts[row]!),
+      options,
+    );
+    if (start === 0) {
+      dimensions = chunk.shape[1];
+      embeddings = new Float32Array(texts.length * dimensions);
+    }
+    for (const [i, row] of rows.entries()) {
+      const values = chunk.embeddings.subarray(i * dimensions, (i + 1) * dimensions);
+      embeddings.set(values, row * dimensions);
+      truncated += chunk.truncated[i]!;
+    }
+    onProgress?.(start + rows.length, texts.length);
+  }
+  return { embeddings, dimensions, truncated };
+}
+
+function scoreSet(set: StsSet, similarities: Float64Array): Omit<StsTaskScore, 'draws'> {
+  const rho = finiteScore(spearman(set.gold, similarities));
+  return {
+    name: set.name,
+    spearman: rho.value,
+    pearson: finiteScore(pearson(set.gold, similarities)).value,
+    finite: rho.finite,
+    pairs: set.gold.length,
+    subsets: scoreSubsets(set, similarities),
+    fingerprint: set.fingerprint,
+  };
+}
+
+function scoreSubsets(set: StsSet, similarities: Float64Array): StsSubsetScore[] {
+  const rowsOf = new Map<string, number[]>();
+  for (const [row, subset] of set.subsets.entries()) {
+    const rows = rowsOf.get(subset) ?? [];
+    rows.push(row);
+    rowsOf.set(subset, rows);
+  }
+  return [...rowsOf].map(([name, rows]) => {
+    const gold = Float64Array.from(rows, (row) => set.gold[row]!);
+    const similarity = Float64Array.from(rows, (row) => similarities[row]!);
+    return { name, spearman: finiteScore(spearman(gold, similarity)).value, pairs: rows.length };
+  });
+}
