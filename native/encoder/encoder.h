@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
-#include "../cancellation.h"
-#include "../tokenizer/token_batch.h"
+#include "cancellation.h"
+#include "tokenizer/token_batch.h"
 #include "spec.h"
 
 namespace simgpt {
@@ -18,7 +18,7 @@ class Tokenizer;
 struct EmbedOptions {
   bool normalize = true;
   int64_t dimensions = 0;       // first dimensions kept, renormalised if normalize; 0: all
-  int64_t batch_tokens = 4096;  // most tokens in one chunk
+  int64_t batch_tokens = 0;    // most tokens in one chunk; 0: chosen by the cache
 };
 
 struct EmbedResult {

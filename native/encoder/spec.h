@@ -69,8 +69,6 @@ struct EncoderSpec {
   std::vector<Pooling> pooling;      // concatenated in order
   Head head = Head::kNone;
   std::vector<DenseSpec> dense;
-  bool normalize = false;
-  bool lowercase_text = false;  // sentence_bert_config.json do_lower_case, before the tokenizer
   int64_t max_tokens = 0;       // specials included
   Backend backend = Backend::kCpu;
   Precision precision = Precision::kFloat32;

@@ -1,0 +1,173 @@
+// BERT over packed rows: the CPU's and CUDA's fast path. No padding from the embedding table to the
+// pooling; query, key and value are one product; the order of operations is the reference's.
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include "compat.h"
+#include "attention.h"
+#include "layers.h"
+#include "linear.h"
+
+namespace simgpt {
+namespace {
+
+struct Norm {
+  at::Tensor weight, bias;  // [hidden]
+
+  at::Tensor operator()(const at::Tensor& x, double eps) const {
+    return std::get<0>(at::native_layer_norm(x, {x.size(1)}, weight, bias, eps));
+  }
+};
+
+struct PackedLayer {
+  Linear qkv;  // [3 * hidden, hidden]
+  Linear attention_output;
+  Norm attention_norm;
+  Linear intermediate;
+  Linear output;
+  Norm output_norm;
+
+  int64_t memory_bytes() const {
+    return qkv.memory_bytes() + attention_output.memory_bytes() + intermediate.memory_bytes() +
+           output.memory_bytes() + static_cast<int64_t>(4 * attention_norm.weight.nbytes());
+  }
+};
+
+// One chunk's ids, positions and bounds as tensors on the device.
+struct DeviceRows {
+  at::Tensor token_ids;   // [rows] int32
+  at::Tensor positions;   // [rows] int32
+  at::Tensor cu_seqlens;  // [sequences + 1] int32; on CUDA only
+  int64_t max_seqlen = 0;
+};
+
+at::Tensor int_tensor(const std::vector<int32_t>& values, at::Device device) {
+  return at::from_blob(const_cast<int32_t*>(values.data()),
+                       {static_cast<int64_t>(values.size())}, at::kInt)
+      .to(device, at::kInt, /*non_blocking=*/false, /*copy=*/!device.is_cpu());
+}
+
+class PackedLayers final : public Layers {
+ public:
+  PackedLayers(const EncoderSpec& spec, EncoderWeights weights)
+      : config_(spec.config),
+        device_(spec.backend == Backend::kCuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU)),
+        dtype_(spec.precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat),
+        kernel_(device_.is_cpu() ? cpu_linear_kernel(dtype_) : LinearKernel::kPlain) {
+    word_embeddings_ = place(weights.word_embeddings);
+    // Segment row 0 is added to every position, also where no segments are used (PERFORMANCE 6).
+    position_embeddings_ = place(weights.position_embeddings + weights.token_type_embeddings[0]);
+    embedding_norm_ = place(weights.embedding_norm);
+    for (auto& layer : weights.layers) {
+      layers_.push_back(pack(layer));
+      layer = {};  // the plain copy goes as soon as the packed one is there
+    }
+  }
+
+  HiddenStates forward(const PackedRows& rows, const HiddenRequest& request,
+                       const CancelToken& cancel) const override {
+    const c10::InferenceMode inference;
+    std::vector<int32_t> positions;
+    const DeviceRows on_device = place(rows, positions);
+    at::Tensor hidden = embed(on_device);  // [rows, hidden]
+    HiddenStates states;
+    const size_t last = layers_.size() - 1;
+    if (request.before_last && last == 0) states.before_last = hidden;
+    for (size_t i = 0; i <= last; ++i) {
+      cancel.poll();
+      hidden = layer(hidden, rows, on_device, layers_[i]);
+      if (request.first && i == 0) states.first = hidden;
+      if (request.before_last && i + 1 == last) states.before_last = hidden;
+    }
+    states.last = hidden;
+    return states;
+  }
+
+  int64_t memory_bytes() const override {
+    int64_t bytes = static_cast<int64_t>(word_embeddings_.nbytes() + position_embeddings_.nbytes());
+    for (const auto& layer : layers_) bytes += layer.memory_bytes();
+    return bytes;
+  }
+
+ private:
+  at::Tensor place(const at::Tensor& tensor) const {
+    return tensor.to(device_, dtype_).contiguous();
+  }
+  Norm place(const LayerNormWeights& weights) const {
+    return {place(weights.weight), place(weights.bias)};
+  }
+
+  Linear linear(const LinearWeights& weights) const {
+    return Linear(weights, kernel_, dtype_, device_);
+  }
+
+  PackedLayer pack(const LayerWeights& w) const {
+    const LinearWeights qkv{at::cat({w.query.weight, w.key.weight, w.value.weight}),
+                            at::cat({w.query.bias, w.key.bias, w.value.bias})};
+    return {linear(qkv),
+            linear(w.attention_output),
+            place(w.attention_norm),
+            linear(w.intermediate),
+            linear(w.output),
+            place(w.output_norm)};
+  }
+
+  // Positions restart with every sequence; `positions` keeps them alive while the CPU reads them.
+  DeviceRows place(const PackedRows& rows, std::vector<int32_t>& positions) const {
+    DeviceRows placed;
+    positions.assign(static_cast<size_t>(rows.rows), static_cast<int32_t>(config_.position_offset));
+    for (int64_t i = 0; i < rows.sequences(); ++i) {
+      const int32_t begin = rows.cu_seqlens[i], end = rows.cu_seqlens[i + 1];
+      placed.max_seqlen = std::max<int64_t>(placed.max_seqlen, end - begin);
+      for (int32_t row = begin; row < end; ++row) positions[row] += row - begin;
+    }
+    placed.token_ids = int_tensor(rows.token_ids, device_);
+    placed.positions = int_tensor(positions, device_);
+    if (device_.is_cuda()) placed.cu_seqlens = int_tensor(rows.cu_seqlens, device_);
+    return placed;
+  }
+
+  at::Tensor embed(const DeviceRows& rows) const {
+    at::Tensor sum = at::embedding(word_embeddings_, rows.token_ids);
+    sum.add_(at::embedding(position_embeddings_, rows.positions));
+    return embedding_norm_(sum, config_.layer_norm_eps);
+  }
+
+  at::Tensor attend(const at::Tensor& qkv, const PackedRows& rows,
+                    const DeviceRows& on_device) const {
+    if (device_.is_cpu()) return packed_attention(qkv, rows.cu_seqlens, config_.head_count);
+    const at::Tensor heads = qkv.view({qkv.size(0), 3, config_.head_count, -1});
+    return compat::cuda_varlen_attention(heads.select(1, 0), heads.select(1, 1),
+                                         heads.select(1, 2), on_device.cu_seqlens,
+                                         on_device.max_seqlen)
+        .reshape({qkv.size(0), config_.hidden_size});
+  }
+
+  at::Tensor layer(const at::Tensor& x, const PackedRows& rows, const DeviceRows& on_device,
+                   const PackedLayer& w) const {
+    const double eps = config_.layer_norm_eps;
+    const at::Tensor mixed = attend(w.qkv.forward(x), rows, on_device);
+    const at::Tensor attended = w.attention_norm(w.attention_output.forward_add(mixed, x), eps);
+    const at::Tensor inner = w.intermediate.forward(
+        attended, config_.activation == Activation::kGelu ? compat::Epilogue::kGelu
+                                                          : compat::Epilogue::kGeluTanh);
+    return w.output_norm(w.output.forward_add(inner, attended), eps);
+  }
+
+  EncoderConfig config_;
+  at::Device device_;
+  at::ScalarType dtype_;
+  LinearKernel kernel_;
+  at::Tensor word_embeddings_;      // [vocab, hidden]
+  at::Tensor position_embeddings_;  // [positions, hidden], segment row 0 added
+  Norm embedding_norm_;
+  std::vector<PackedLayer> layers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Layers> make_packed_layers(const EncoderSpec& spec, EncoderWeights weights) {
+  return std::make_unique<PackedLayers>(spec, std::move(weights));
+}
+
+}  // namespace simgpt
