@@ -43,7 +43,14 @@ test('Spearman does not change under an increasing map and changes sign under a 
   const y = list(2, 1, 3, 1, 1);
   const rho = spearman(x, y);
   assert.ok(Math.abs(spearman(x.map(Math.exp), y) - rho) < 1e-15);
-  assert.ok(Math.abs(spearman(x.map((value) => -value), y) + rho) < 1e-15);
+  assert.ok(
+    Math.abs(
+      spearman(
+        x.map((value) => -value),
+        y,
+      ) + rho,
+    ) < 1e-15,
+  );
   assert.equal(pearson(list(1, 2, 3), list(2, 4, 6)), 1);
 });
 

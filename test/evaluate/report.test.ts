@@ -98,7 +98,10 @@ test('a paired comparison subtracts draw by draw', () => {
   // Both models share their draws, so the difference has none of their spread.
   assert.deepEqual(compare!.interval, [1, 1]);
   assert.deepEqual(compare!.tasks[3]!.interval, [1, 1]);
-  assert.match(stsReportAsTable(report), /^STS12 +3,108 +73\.36 .*72\.36 +\+1\.00 +1\.00 to 1\.00$/m);
+  assert.match(
+    stsReportAsTable(report),
+    /^STS12 +3,108 +73\.36 .*72\.36 +\+1\.00 +1\.00 to 1\.00$/m,
+  );
   assert.match(stsReportAsMarkdown(report), /^\| difference \| 1\.00 /m);
   assert.match(stsReportAsCsv(report), /^org\/b,.*,average,23850,78\.8749,,,1,1,1,/m);
 });

@@ -30,7 +30,10 @@ test('each distinct text is encoded once and every task scored over all its rows
   for (const [i, task] of scores.tasks.entries()) {
     assert.equal(task.pairs, data.sets[i]!.gold.length);
     assert.ok(task.spearman > 0.2 && task.spearman < 1, `${task.name} ${task.spearman}`);
-    assert.equal(task.subsets.reduce((sum, subset) => sum + subset.pairs, 0), task.pairs);
+    assert.equal(
+      task.subsets.reduce((sum, subset) => sum + subset.pairs, 0),
+      task.pairs,
+    );
   }
 });
 

@@ -16,7 +16,9 @@ export function tableOf(task: StsTaskName, pairs: number = stsTasks[task].pairs.
     const shift = i % 6;
     const split = task === 'sickr' && i < 5000 ? 'train' : 'test';
     const score = (5 - shift + (i % 7) / 10).toFixed(1);
-    lines.push(`${split}\tset${i % 2}\t${score}\t${pick(i)} ${i % 97}\t${pick(i + shift)}  ${i % 97}`);
+    lines.push(
+      `${split}\tset${i % 2}\t${score}\t${pick(i)} ${i % 97}\t${pick(i + shift)}  ${i % 97}`,
+    );
   }
   return `${lines.join('\n')}\n`;
 }

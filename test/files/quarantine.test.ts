@@ -20,10 +20,10 @@ test('bad rows become JSON lines; without any there is no file', async (context)
   assert.equal(some.count(), 2);
   await some.commit();
   const lines = (await readFile(path, 'utf8')).trimEnd().split('\n');
-  assert.deepEqual(lines.map((line) => JSON.parse(line) as unknown), [
-    row,
-    { ...row, line: 4, field: null },
-  ]);
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line) as unknown),
+    [row, { ...row, line: 4, field: null }],
+  );
 
   const dropped = createQuarantine(path);
   await dropped.add(row);

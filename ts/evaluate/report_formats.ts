@@ -192,7 +192,6 @@ function notes(report: StsReport): string[] {
     ...report.warnings.map((warning) => `warning: ${warning}`),
     ...(compare?.warnings ?? []).map((warning) => `warning: second: ${warning}`),
   ];
-
 }
 
 function describeModel(model: string, settings: Omit<ModelSettings, 'model'>): string {

@@ -1,13 +1,5 @@
 /** The seven tasks in the order of every published table. */
-export const stsTaskNames = [
-  'sts12',
-  'sts13',
-  'sts14',
-  'sts15',
-  'sts16',
-  'stsb',
-  'sickr',
-] as const;
+export const stsTaskNames = ['sts12', 'sts13', 'sts14', 'sts15', 'sts16', 'stsb', 'sickr'] as const;
 
 export type StsTaskName = (typeof stsTaskNames)[number];
 
