@@ -213,8 +213,9 @@ async function fetchOfficialZip(sha256) {
   await writeFile(path, response.body);
   const target = await mkdtemp(`${dir}.unpack-`);
   const pin = { file: 'libtorch.zip', sha256, wanted: (name) => name.startsWith('libtorch/') };
-  const rename = (name) => name.replace(/^libtorch\//, 'torch/');
-  const { files } = await unpackPinned(path, pin, target, { rename });
+  const { files } = await unpackPinned(path, pin, target, {
+    rename: (name) => name.replace(/^libtorch\//, 'torch/'),
+  });
   return { target, receipt: { sha256, files, zip: officialZipUrl } };
 }
 

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { buildDir, installedPackage, root } from './paths.mjs';
+import { buildDir, installedPackage, packageScript, root } from './paths.mjs';
 import { say } from './progress.mjs';
 import { run, setupError } from './run.mjs';
 import { filesBelow, fingerprint, readStamp, writeStamp } from './stamp.mjs';
@@ -38,6 +38,7 @@ export function nativeInPlace(key, cudaCompiler) {
     stamp?.key === key &&
     existsSync(addonPath()) &&
     plugin &&
+    (process.env.SIMGPT_WERROR !== '1' || stamp.warningsAsErrors === true) &&
     (cudaCompiler === undefined || existsSync(pluginPath()))
   );
 }
@@ -64,18 +65,26 @@ export async function buildNative(libtorch, cudaCompiler) {
       `--CDSIMGPT_CUDA_TOOLKIT=${cudaCompiler === undefined ? '' : join(cudaCompiler, 'nvidia/cu13')}`,
     ],
   ].flat();
+  const warningsAsErrors = process.env.SIMGPT_WERROR === '1' || wasStrict();
+  args.push(`--CDSIMGPT_WERROR=${warningsAsErrors ? 'ON' : 'OFF'}`);
   const started = Date.now();
   const key = nativeKey(libtorch);
   for (const step of ['configure', 'build']) {
     await cmakeJs(step, args);
   }
   await checkLoads();
-  writeStamp(stampPath(), { key, libtorch, cudaCompiler: cudaCompiler ?? null });
+  writeStamp(stampPath(), { key, libtorch, cudaCompiler: cudaCompiler ?? null, warningsAsErrors });
   say(`addon: built in ${Math.round((Date.now() - started) / 1000)} s`);
 }
 
+// A developer's folder that once treated warnings as errors keeps doing so: a change of the flag
+// alone would compile everything again.
+function wasStrict() {
+  return readStamp(stampPath())?.warningsAsErrors === true;
+}
+
 async function cmakeJs(step, args) {
-  const script = join(installedPackage('cmake-js').dir, 'bin/cmake-js');
+  const script = packageScript('cmake-js');
   const { code, output } = await run(process.execPath, [script, step, ...args], {
     cwd: root,
     show: true,

@@ -97,5 +97,5 @@ function isLicence(name) {
 }
 
 function isToolkitFile(name) {
-  return (/^nvidia\/cu13\//.test(name) && !name.includes('/.metadata/')) || isLicence(name);
+  return (name.startsWith('nvidia/cu13/') && !name.includes('/.metadata/')) || isLicence(name);
 }

@@ -1,7 +1,7 @@
 // TypeScript to dist/ (published), build/test and build/bench.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { installedPackage, root } from './paths.mjs';
+import { installedPackage, packageScript, root } from './paths.mjs';
 import { run, setupError } from './run.mjs';
 import { filesBelow, fingerprint, readStamp, writeStamp } from './stamp.mjs';
 
@@ -29,7 +29,7 @@ export function typescriptInPlace() {
 export async function compileTypeScript() {
   const key = typescriptKey();
   removeOrphans();
-  const script = join(installedPackage('typescript').dir, readBin('typescript', 'tsc'));
+  const script = packageScript('typescript', 'tsc');
   const { code, output } = await run(process.execPath, [script, '-b'], { cwd: root });
   if (code !== 0) {
     throw setupError('expected the TypeScript to compile, received errors', output.trim());
@@ -37,18 +37,11 @@ export async function compileTypeScript() {
   writeStamp(stampPath, { key });
 }
 
-function readBin(name, command) {
-  const manifest = JSON.parse(
-    readFileSync(join(installedPackage(name).dir, 'package.json'), 'utf8'),
-  );
-  return manifest.bin[command];
-}
-
 // What a removed or renamed source left behind would otherwise still be run, or published.
 function removeOrphans() {
   for (const { sources, output } of projects) {
     const from = join(root, output);
-    for (const file of existsSync(from) ? filesBelow(from, (path) => /\.js$/.test(path)) : []) {
+    for (const file of existsSync(from) ? filesBelow(from, (path) => path.endsWith('.js')) : []) {
       const stem = relative(from, file).replace(/\.js$/, '');
       if (!existsSync(join(root, sources, `${stem}.ts`))) {
         for (const end of ['.js', '.js.map', '.d.ts', '.d.ts.map']) {

@@ -18,12 +18,12 @@ interface Pin {
 }
 
 interface ArchiveModule {
-  unpackPinned(
+  readonly unpackPinned: (
     path: string,
     pin: Pin,
     target: string,
     options?: { executable?: (name: string) => boolean },
-  ): Promise<{ files: number; bytes: number }>;
+  ) => Promise<{ files: number; bytes: number }>;
 }
 
 const script = pathToFileURL(join(repoRoot, 'scripts/setup/archive.mjs')).href;
@@ -164,6 +164,7 @@ test('20 hostile archives: none accepted, 0 bytes outside the folder', async () 
 
 test('a directory that lies about sizes or checksums is refused', async () => {
   const good = makeZip(members);
+  // oxlint-disable-next-line no-control-regex -- the signature of a directory entry
   const headers = [...good.toString('latin1').matchAll(/PK\u0001\u0002/g)].map(
     ({ index }) => index,
   );

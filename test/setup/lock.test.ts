@@ -10,7 +10,7 @@ import { repoRoot } from '../shared_data.js';
 
 const script = pathToFileURL(join(repoRoot, 'scripts/setup/lock.mjs')).href;
 const { withLock } = (await import(script)) as {
-  withLock<T>(path: string, work: () => Promise<T>): Promise<T>;
+  readonly withLock: <T>(path: string, work: () => Promise<T>) => Promise<T>;
 };
 
 const sandbox = mkdtempSync(join(tmpdir(), 'simgpt-lock-'));
