@@ -5,8 +5,15 @@ import { root } from './paths.mjs';
 import { say } from './progress.mjs';
 import { run, setupError } from './run.mjs';
 
-/** Whether node_modules holds every package of the lockfile in the locked version. */
+/**
+ * Whether node_modules holds every package of the lockfile in the locked version. A node_modules
+ * that is a link belongs to another folder and is taken as it is.
+ */
 export function packagesInPlace() {
+  const dir = join(root, 'node_modules');
+  if (lstatSync(dir, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    return true;
+  }
   const locked = readPackages(join(root, 'package-lock.json'));
   const installed = readPackages(join(root, 'node_modules/.package-lock.json'));
   if (locked === undefined || installed === undefined) {
@@ -29,11 +36,6 @@ function readPackages(path) {
 }
 
 export async function installPackages() {
-  const dir = join(root, 'node_modules');
-  if (lstatSync(dir, { throwIfNoEntry: false })?.isSymbolicLink()) {
-    say('packages: node_modules is a link and differs from package-lock.json; left as it is');
-    return;
-  }
   say('packages: installing what package-lock.json names (npm ci)');
   const args = ['ci', '--no-audit', '--no-fund'];
   const { code } = await run('npm', args, { cwd: root, show: true });
