@@ -1,16 +1,24 @@
-// Every name JavaScript can call, on one screen.
-#include <napi.h>
-
-#include <ATen/ATen.h>
-
-namespace {
-Napi::Value Probe(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), at::ones({2, 2}).sum().item<double>());
-}
-}  // namespace
+// Every name JavaScript can call, on one screen. Their types are in ts/native.ts.
+#include "boundary/encoder_object.h"
+#include "boundary/entry.h"
+#include "boundary/environment.h"
+#include "boundary/functions.h"
+#if defined(SIMGPT_TEST_HOOKS)
+#include "boundary/test_functions.h"
+#endif
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  exports.Set("probe", Napi::Function::New(env, Probe));
+  using namespace simgpt;
+  Environment::open(env);
+  export_function<build_info>(exports, "buildInfo");
+  export_function<cpu_info>(exports, "cpuInfo");
+  export_function<set_threads>(exports, "setThreads");
+  export_function<cancel_job>(exports, "cancel");
+  export_function<set_error_class>(exports, "setErrorClass");
+  define_encoder(exports);  // NativeEncoder, loadEncoder
+#if defined(SIMGPT_TEST_HOOKS)
+  define_test_functions(exports);
+#endif
   return exports;
 }
 

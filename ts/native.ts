@@ -1,0 +1,240 @@
+import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { SimgptError } from './errors.js';
+
+/**
+ * The addon as TypeScript sees it (native/addon.cc). One rule for errors: what is wrong with a call
+ * is thrown by the call (misuse: `TypeError`, `RangeError`; a disposed handle: `SimgptError` with
+ * code `disposed`); what goes wrong in a job rejects its promise. Both carry the caller's stack.
+ */
+export interface NativeBinding {
+  buildInfo(): BuildInfo;
+  cpuInfo(): CpuInfo;
+  /** One count for LibTorch, OpenMP, MKL and our kernels, from the next job on; 1 to 1024. */
+  setThreads(count: number): Promise<void>;
+  /** Every job called with that token rejects with code `cancelled`; unknown tokens do nothing. */
+  cancel(token: number): void;
+  setErrorClass(errorClass: new (code: never, message: string) => Error): void;
+  loadEncoder(spec: NativeEncoderSpec, token: number): Promise<NativeEncoder>;
+  readonly NativeEncoder: abstract new (...args: never) => NativeEncoder;
+}
+
+export interface BuildInfo {
+  readonly libtorch: string;
+  readonly napiVersion: number;
+  readonly compiler: string;
+  readonly sourceHash: string;
+}
+
+export interface CpuInfo {
+  readonly level: 'baseline' | 'avx2' | 'avx512';
+  readonly avx2: boolean;
+  readonly avx512: boolean;
+  readonly vnni: boolean;
+  readonly bf16: boolean;
+  readonly amx: boolean;
+  /** The processor's name for itself; empty where it has none. */
+  readonly brand: string;
+  /** Processors this process may run on. */
+  readonly affinity: number;
+  /** Processors' worth of time the cgroup grants; null where unlimited. */
+  readonly quota: number | null;
+  /** The thread count in force. */
+  readonly threads: number;
+}
+
+export type NativePooling =
+  | 'cls'
+  | 'mean'
+  | 'max'
+  | 'meanSqrtLen'
+  | 'weightedMean'
+  | 'lastToken'
+  | 'firstLastMean'
+  | 'lastTwoMean';
+
+/** What an encoder is loaded from; paths are absolute. A `Checkpoint`'s fields fit as they are. */
+export interface NativeEncoderSpec {
+  readonly config: {
+    readonly modelType: 'bert' | 'roberta' | 'xlm-roberta';
+    readonly vocabSize: number;
+    readonly hiddenSize: number;
+    readonly layerCount: number;
+    readonly headCount: number;
+    readonly intermediateSize: number;
+    readonly maxPositions: number;
+    readonly typeVocabSize: number;
+    readonly layerNormEps: number;
+    readonly activation: 'gelu' | 'geluTanh';
+    readonly positionOffset: number;
+    readonly padTokenId: number;
+  };
+  readonly tokenizer:
+    | { readonly kind: 'tokenizerJson'; readonly path: string }
+    | {
+        readonly kind: 'wordPiece';
+        readonly vocabPath: string;
+        readonly lowercase: boolean;
+        readonly stripAccents: boolean | null;
+        readonly handleChineseChars: boolean;
+      }
+    | {
+        readonly kind: 'byteLevelBpe';
+        readonly vocabPath: string;
+        readonly mergesPath: string;
+        readonly addPrefixSpace: boolean;
+        readonly specials: 'roberta' | 'none';
+      };
+  readonly weights: readonly string[];
+  readonly pooling: readonly NativePooling[];
+  readonly head: 'none' | 'pooler' | 'mlp';
+  readonly dense: readonly {
+    readonly weights: string;
+    readonly inFeatures: number;
+    readonly outFeatures: number;
+    readonly bias: boolean;
+    readonly activation: 'identity' | 'tanh' | 'relu' | 'gelu';
+  }[];
+  readonly maxTokens: number;
+  readonly backend: 'reference' | 'cpu' | 'cuda';
+  readonly precision: 'float32' | 'bfloat16' | 'float64';
+}
+
+export interface NativeEmbedOptions {
+  /** Default true. */
+  readonly normalize?: boolean;
+  /** First dimensions kept; 0 (default) for all. */
+  readonly dimensions?: number;
+  /** Most tokens in one chunk; 0 (default): chosen by the processor cache. */
+  readonly batchTokens?: number;
+}
+
+export interface NativeEmbedResult {
+  /** [texts, dimensions], row-major; 64-bit only from the reference in float64. */
+  readonly embeddings: Float32Array | Float64Array;
+  /** [texts] tokens that reached the model. */
+  readonly tokenCounts: Int32Array;
+  /** [texts] 1 where the text was cut. */
+  readonly truncated: Uint8Array;
+}
+
+export interface NativeTokens {
+  readonly tokenIds: Int32Array;
+  /** [texts + 1] starts, first 0, last the number of ids. */
+  readonly cuSeqlens: Int32Array;
+  /** [texts] tokens before truncation, specials included. */
+  readonly fullLengths: Int32Array;
+}
+
+/** Called with texts done and texts in all; an exception it throws cancels the job and rejects it. */
+export type NativeProgress = (done: number, total: number) => void;
+
+/**
+ * A loaded encoder. Inputs are copied when a method is called; `offsets` holds texts + 1 starts into
+ * `texts` (UTF-8), first 0, last its length. Tokens name jobs for `cancel`; 0 for none.
+ */
+export interface NativeEncoder {
+  embed(
+    texts: Uint8Array,
+    offsets: Float64Array | BigUint64Array,
+    options: NativeEmbedOptions | undefined,
+    token: number,
+    onProgress?: NativeProgress,
+  ): Promise<NativeEmbedResult>;
+  embedTokens(
+    tokenIds: Int32Array,
+    cuSeqlens: Int32Array,
+    options: NativeEmbedOptions | undefined,
+    token: number,
+    onProgress?: NativeProgress,
+  ): Promise<NativeEmbedResult>;
+  tokenize(
+    texts: Uint8Array,
+    offsets: Float64Array | BigUint64Array,
+    options: { readonly truncate?: boolean; readonly addSpecialTokens?: boolean } | undefined,
+    token: number,
+  ): Promise<NativeTokens>;
+  info(): {
+    readonly dimensions: number;
+    readonly memoryBytes: number;
+    readonly maxTokens: number;
+    readonly backend: 'reference' | 'cpu' | 'cuda';
+    readonly precision: 'float32' | 'bfloat16' | 'float64';
+  };
+  /** Frees the weights after the jobs called before it; calls after it are refused. Twice is fine. */
+  dispose(): Promise<void>;
+}
+
+const addonPath = fileURLToPath(new URL('../build/Release/simgpt.node', import.meta.url));
+const require = createRequire(import.meta.url);
+let loaded: NativeBinding | undefined;
+
+function load(): NativeBinding {
+  if (!existsSync(addonPath)) {
+    throw new SimgptError(
+      'addonMissing',
+      'the native addon is not built: run `npm run setup` in a clone, ' +
+        'or `npx simgpt setup` where simgpt is a dependency',
+    );
+  }
+  try {
+    const binding = require(addonPath) as NativeBinding;
+    binding.setErrorClass(SimgptError);
+    return binding;
+  } catch (cause) {
+    if (cause instanceof RangeError) throw cause; // SIMGPT_THREADS
+    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw new SimgptError(
+      'addonMissing',
+      `the native addon cannot be loaded (${reason}): run \`npx simgpt setup\` to build it anew`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * The addon, loaded at the first call.
+ * @throws SimgptError `addonMissing` where it is not built or does not load.
+ */
+export function native(): NativeBinding {
+  loaded ??= load();
+  return loaded;
+}
+
+let lastToken = 0;
+
+/**
+ * Runs one native job under an `AbortSignal`: `start` gets the token that names the job and calls it
+ * at once. A signal already aborted rejects without calling it.
+ * @throws SimgptError `cancelled`, its cause the signal's reason.
+ */
+export async function runJob<T>(
+  signal: AbortSignal | undefined,
+  start: (token: number) => Promise<T>,
+  binding: Pick<NativeBinding, 'cancel'> = native(),
+): Promise<T> {
+  if (signal === undefined) return start(0);
+  if (signal.aborted) throw cancelled(signal);
+  const token = ++lastToken;
+  const onAbort = (): void => binding.cancel(token);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await start(token);
+  } catch (error) {
+    if (error instanceof SimgptError && error.code === 'cancelled' && signal.aborted) {
+      Object.defineProperty(error, 'cause', {
+        value: signal.reason,
+        configurable: true,
+        writable: true,
+      });
+    }
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function cancelled(signal: AbortSignal): SimgptError {
+  return new SimgptError('cancelled', 'the job was cancelled', { cause: signal.reason });
+}
