@@ -92,7 +92,7 @@ JsonKind JsonReader::peek() {
   }
 }
 
-void JsonReader::enter(bool is_object) {
+void JsonReader::enter(bool is_object, bool check_keys) {
   before_value();
   if (position_ >= text_.size() || text_[position_] != (is_object ? '{' : '[')) {
     fail_expected(is_object ? "an object" : "an array");
@@ -102,11 +102,14 @@ void JsonReader::enter(bool is_object) {
          "expected nesting of at most " + std::to_string(options_.max_depth) + ", received more");
   }
   ++position_;
-  open_.push_back({is_object, false, {}});
+  open_.push_back({is_object, check_keys, false, {}});
 }
 
-void JsonReader::begin_object() { enter(true); }
-void JsonReader::begin_array() { enter(false); }
+void JsonReader::begin_object(bool unchecked_keys) {
+  enter(true, options_.reject_duplicate_keys && !unchecked_keys);
+}
+
+void JsonReader::begin_array() { enter(false, false); }
 
 bool JsonReader::advance(char close) {
   Container& container = open_.back();
@@ -134,7 +137,7 @@ bool JsonReader::next_key() {
   if (position_ >= text_.size() || text_[position_] != '"') fail_expected("a key in quotes");
   KeyPlace place{};
   key_ = scan_string(key_buffer_, &place);
-  if (options_.reject_duplicate_keys) open_.back().keys.push_back(place);
+  if (open_.back().check_keys) open_.back().keys.push_back(place);
   skip_space();
   if (position_ >= text_.size() || text_[position_] != ':') fail_expected("':'");
   ++position_;
@@ -261,12 +264,12 @@ bool JsonReader::try_null() {
 }
 
 // Walks with the open containers as its stack, so depth costs no call frames.
-void JsonReader::skip_value() {
+void JsonReader::skip_value(bool unchecked_keys) {
   const size_t outer = open_.size();
   do {
     switch (peek()) {
       case JsonKind::kObject:
-        begin_object();
+        begin_object(unchecked_keys);
         break;
       case JsonKind::kArray:
         begin_array();
@@ -287,6 +290,12 @@ void JsonReader::skip_value() {
     while (open_.size() > outer && !(open_.back().is_object ? next_key() : next_element())) {
     }
   } while (open_.size() > outer);
+}
+
+JsonReader JsonReader::reader_at(size_t offset) const {
+  JsonReader reader(text_, options_);
+  reader.position_ = offset;
+  return reader;
 }
 
 void JsonReader::finish() {

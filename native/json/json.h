@@ -40,7 +40,8 @@ class JsonReader {
 
   JsonKind peek();  // kind of the next value
 
-  void begin_object();
+  // unchecked_keys: duplicates in this object are the caller's to find.
+  void begin_object(bool unchecked_keys = false);
   bool next_key();  // true: key() holds the next member's key and its value comes next
   void begin_array();
   bool next_element();  // true: an element comes next
@@ -52,10 +53,16 @@ class JsonReader {
   double read_number();
   bool read_bool();
   void read_null();
-  bool try_null();    // reads null if that is what comes next
-  void skip_value();  // checked as strictly as a value that is read
-  void finish();      // after the one top-level value: nothing but whitespace may follow
+  bool try_null();  // reads null if that is what comes next
+  // Checked as strictly as a value that is read. unchecked_keys: duplicates in it are not looked
+  // for, because it will be read again.
+  void skip_value(bool unchecked_keys = false);
+  void finish();  // after the one top-level value: nothing but whitespace may follow
 
+  // A reader of the value at `offset` of the same text, for a member that is to be read later.
+  JsonReader reader_at(size_t offset) const;
+
+  const std::string& source() const { return options_.source; }
   size_t offset() const { return position_; }
   size_t value_offset() const { return value_offset_; }  // where the last value or key began
 
@@ -71,6 +78,7 @@ class JsonReader {
   };
   struct Container {
     bool is_object;
+    bool check_keys;
     bool any;  // a member or element was read
     std::vector<KeyPlace> keys;
   };
@@ -79,7 +87,7 @@ class JsonReader {
   [[noreturn]] void fail_expected(const std::string& expected) const;
   std::string describe_here() const;
   void before_value();
-  void enter(bool is_object);
+  void enter(bool is_object, bool check_keys);
   bool advance(char close);  // past a comma or the closing bracket; false when closed
   void check_duplicates(Container& object);
   std::string key_text(const KeyPlace& place) const;
