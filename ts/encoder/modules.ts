@@ -176,7 +176,7 @@ export async function checkNormalizeModule(dir: string, module: ModuleEntry): Pr
 }
 
 /** Names of the transformer's own settings, newest first, as the reference looks them up. */
-const transformerSettings = [
+export const transformerSettings = [
   'sentence_bert_config.json',
   'sentence_roberta_config.json',
   'sentence_xlm-roberta_config.json',

@@ -49,8 +49,9 @@ function shardName(path: string, tensor: string, value: unknown): string {
   return value;
 }
 
-async function readIndex(dir: string, indexName: string): Promise<readonly string[]> {
-  const file = await readJsonFile(await requireInFolder(dir, indexName));
+/** The shard files that a `model.safetensors.index.json` names, checked, each once. */
+export async function readShardNames(indexPath: string): Promise<readonly string[]> {
+  const file = await readJsonFile(indexPath);
   const map = fieldOf(file, 'weight_map');
   if (!isJsonObject(map) || Object.keys(map).length === 0) {
     failField(file, 'weight_map', 'an object from tensor names to file names');
@@ -60,8 +61,7 @@ async function readIndex(dir: string, indexName: string): Promise<readonly strin
     shards.add(shardName(file.path, tensor, value));
     if (shards.size > 1024) failField(file, 'weight_map', 'at most 1024 files');
   }
-  const folder = indexName.slice(0, indexName.lastIndexOf('/') + 1);
-  return Promise.all([...shards].sort().map((name) => requireInFolder(dir, folder + name)));
+  return [...shards].sort();
 }
 
 function nameIn(folder: string, name: string): string {
@@ -79,6 +79,8 @@ export async function findWeights(dir: string, folder: string): Promise<readonly
   const single = await findInFolder(dir, nameIn(folder, 'model.safetensors'));
   if (single !== undefined) return [single];
   const index = nameIn(folder, 'model.safetensors.index.json');
-  if ((await findInFolder(dir, index)) !== undefined) return readIndex(dir, index);
-  return failWithoutSafetensors(join(dir, folder));
+  const indexPath = await findInFolder(dir, index);
+  if (indexPath === undefined) return failWithoutSafetensors(join(dir, folder));
+  const names = await readShardNames(indexPath);
+  return Promise.all(names.map((name) => requireInFolder(dir, nameIn(folder, name))));
 }
