@@ -8,6 +8,7 @@ import { forTerminal } from './cli/terminal.js';
 // In the order in which --help lists them. Only the file of the named command is loaded.
 const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
   setup: () => import('./cli/setup.js'),
+  doctor: () => import('./cli/doctor.js'),
 };
 
 async function packageVersion(): Promise<string> {
