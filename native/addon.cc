@@ -1,4 +1,5 @@
 // Every name JavaScript can call, on one screen. Their types are in ts/native.ts.
+#include "boundary/checkpoint_functions.h"
 #include "boundary/encoder_object.h"
 #include "boundary/entry.h"
 #include "boundary/environment.h"
@@ -15,6 +16,9 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   export_function<set_threads>(exports, "setThreads");
   export_function<cancel_job>(exports, "cancel");
   export_function<set_error_class>(exports, "setErrorClass");
+  export_function<inspect_safetensors>(exports, "inspectSafetensors");
+  export_function<read_tensor>(exports, "readTensor");
+  export_function<copy_safetensors_files>(exports, "copySafetensors");
   define_encoder(exports);  // NativeEncoder, loadEncoder
 #if defined(SIMGPT_TEST_HOOKS)
   define_test_functions(exports);

@@ -16,8 +16,35 @@ export interface NativeBinding {
   /** Every job called with that token rejects with code `cancelled`; unknown tokens do nothing. */
   cancel(token: number): void;
   setErrorClass(errorClass: new (code: never, message: string) => Error): void;
+  /** Reads and checks a safetensors header; no tensor data is read. */
+  inspectSafetensors(path: string, token: number): Promise<NativeSafetensors>;
+  /** One tensor as float32; float16 and bfloat16 are widened. */
+  readTensor(path: string, name: string, token: number): Promise<Float32Array>;
+  /** Writes tensors of other files, renamed, into one that replaces the target whole or not at all. */
+  copySafetensors(
+    target: string,
+    sources: readonly NativeTensorSource[],
+    token: number,
+  ): Promise<void>;
   loadEncoder(spec: NativeEncoderSpec, token: number): Promise<NativeEncoder>;
   readonly NativeEncoder: abstract new (...args: never) => NativeEncoder;
+}
+
+export interface NativeSafetensors {
+  readonly fileBytes: number;
+  readonly metadata: readonly (readonly [key: string, value: string])[];
+  /** In the order of their data. */
+  readonly tensors: readonly {
+    readonly name: string;
+    readonly dtype: string;
+    readonly shape: readonly number[];
+    readonly bytes: number;
+  }[];
+}
+
+export interface NativeTensorSource {
+  readonly path: string;
+  readonly tensors: readonly { readonly from: string; readonly to: string }[];
 }
 
 export interface BuildInfo {
