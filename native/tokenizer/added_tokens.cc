@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <unordered_set>
 
 #include "tokenizer/unicode.h"
 
@@ -41,11 +40,9 @@ const char* space_end(const char* at, const char* end) {
 AddedTokenMatcher::AddedTokenMatcher(const std::vector<AddedToken>& tokens,
                                      const std::vector<std::string>& patterns, LoadBudget& budget) {
   std::vector<std::pair<std::string_view, int32_t>> entries;
-  std::unordered_set<std::string_view> seen;
   for (size_t i = 0; i < tokens.size(); ++i) {
     const AddedToken& token = tokens[i];
     tokens_.push_back({token.id, token.single_word, token.lstrip, token.rstrip});
-    if (!seen.insert(patterns[i]).second) continue;
     entries.emplace_back(patterns[i], static_cast<int32_t>(i));
     first_bytes_[static_cast<unsigned char>(patterns[i][0])] = true;
   }
@@ -65,7 +62,9 @@ const char* AddedTokenMatcher::next_candidate(const char* at, const char* end) c
 
 void AddedTokenMatcher::split(const char* begin, const char* end,
                               std::vector<TextPiece>& pieces) const {
-  const char* done = begin;  // everything before it is in a piece
+  const char* done = begin;       // everything before it is in a piece
+  const char* space_begin = end;  // the white space walked last
+  const char* space_stop = begin;
   const char* at = tokens_.empty() ? end : begin;
   while ((at = next_candidate(at, end)) < end) {
     const PrefixTree::Match match = tree_.longest(PrefixTree::kRoot, at, end);
@@ -81,11 +80,18 @@ void AddedTokenMatcher::split(const char* begin, const char* end,
                               has_flag_after(stop, end, unicode::kWord))) {
       continue;
     }
-    // White space that an earlier token took stays with it, and is not walked a second time.
-    if (token.lstrip && start > done) start = space_start(done, start);
-    if (token.rstrip) stop = stop <= done ? done : space_end(stop, end);
+    // White space that an earlier token took stays with it; a token that has none left of its own
+    // is not there. Each run of white space is walked once, whatever the tokens are.
+    if (token.lstrip) start = start > done ? space_start(done, start) : done;
+    if (token.rstrip) {
+      if (stop < space_begin || stop > space_stop) {
+        space_begin = stop;
+        space_stop = space_end(stop, end);
+      }
+      stop = space_stop;
+    }
     if (start > done) pieces.push_back({-1, done, start});
-    pieces.push_back({token.id, start, stop});
+    if (start < stop) pieces.push_back({token.id, start, stop});
     done = stop;
   }
   if (done < end) pieces.push_back({-1, done, end});

@@ -32,7 +32,7 @@ struct TextPiece {
 class AddedTokenMatcher {
  public:
   AddedTokenMatcher() = default;
-  // patterns[i] is what to look for, tokens[i] its id and flags. Of equal patterns the first wins.
+  // patterns[i] is what to look for, tokens[i] its id and flags; all patterns differ.
   AddedTokenMatcher(const std::vector<AddedToken>& tokens, const std::vector<std::string>& patterns,
                     LoadBudget& budget);
 

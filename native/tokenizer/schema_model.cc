@@ -236,9 +236,6 @@ void read_added_tokens(JsonReader reader, TokenizerDefinition& definition, LoadB
     }
     tokens.push_back(std::move(token));
   }
-  // Special tokens are looked for first; of equal patterns the first counts.
-  std::stable_partition(tokens.begin(), tokens.end(),
-                        [](const AddedToken& token) { return token.special; });
 }
 
 }  // namespace simgpt

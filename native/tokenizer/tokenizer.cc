@@ -1,6 +1,7 @@
 #include "tokenizer/tokenizer.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "json/json.h"
 #include "tokenizer/tokenizer_parts.h"
@@ -38,12 +39,13 @@ void add_special_tokens(std::initializer_list<const char*> contents,
 
 }  // namespace
 
-Tokenizer::Parts::Parts(TokenizerDefinition&& parsed, LoadBudget& budget)
+Tokenizer::Parts::Parts(TokenizerDefinition&& parsed, const std::string& path, LoadBudget& budget)
     : definition(std::move(parsed)) {
   const bool is_wordpiece = definition.kind == TokenizerKind::kWordPiece;
   const Vocabulary& vocabulary = definition.vocabulary;
   std::vector<AddedToken> raw, normalized;
   std::vector<std::string> raw_patterns, normalized_patterns;
+  std::unordered_map<std::string, int32_t> pattern_ids;
   max_id = vocabulary.max_id();
   vocab_size = vocabulary.size();
   for (const AddedToken& token : definition.added_tokens) {
@@ -56,10 +58,13 @@ Tokenizer::Parts::Parts(TokenizerDefinition&& parsed, LoadBudget& budget)
     }
     std::string pattern = token.content;
     if (is_wordpiece) normalize_bert(definition.normalizer, token.content, pattern);
-    if (pattern.empty()) {
+    // The reference picks one of two equal patterns at random, anew at each load.
+    const auto [place, added] = pattern_ids.emplace(pattern, token.id);
+    if (pattern.empty() || !added) {
       throw Error("unsupported",
-                  "expected added tokens that the normalizer leaves text of, "
-                  "received the token with id " +
+                  path +
+                      ": expected added tokens whose normalized texts differ and are not empty, " +
+                      "received the ids " + std::to_string(place->second) + " and " +
                       std::to_string(token.id));
     }
     normalized.push_back(token);
@@ -87,7 +92,7 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_tokenizer_json(std::string_view
   LoadBudget budget(path, json.size());
   TokenizerDefinition definition = read_tokenizer_json(json, path, budget);
   return std::shared_ptr<const Tokenizer>(
-      new Tokenizer(std::make_unique<Parts>(std::move(definition), budget)));
+      new Tokenizer(std::make_unique<Parts>(std::move(definition), path, budget)));
 }
 
 std::shared_ptr<const Tokenizer> Tokenizer::from_wordpiece_vocab(std::string_view vocab_txt,
@@ -105,7 +110,7 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_wordpiece_vocab(std::string_vie
   definition.normalizer.strip_accents = options.strip_accents.value_or(options.lowercase);
   definition.normalizer.handle_chinese_chars = options.handle_chinese_chars;
   return std::shared_ptr<const Tokenizer>(
-      new Tokenizer(std::make_unique<Parts>(std::move(definition), budget)));
+      new Tokenizer(std::make_unique<Parts>(std::move(definition), path, budget)));
 }
 
 std::shared_ptr<const Tokenizer> Tokenizer::from_byte_level_bpe(std::string_view vocab_json,
@@ -131,7 +136,7 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_byte_level_bpe(std::string_view
     add_special_tokens({"<|endoftext|>"}, definition);
   }
   return std::shared_ptr<const Tokenizer>(
-      new Tokenizer(std::make_unique<Parts>(std::move(definition), budget)));
+      new Tokenizer(std::make_unique<Parts>(std::move(definition), path, budget)));
 }
 
 int64_t Tokenizer::vocab_size() const { return parts_->vocab_size; }

@@ -28,7 +28,7 @@ class ScratchPool {
 };
 
 struct Tokenizer::Parts {
-  Parts(TokenizerDefinition&& definition, LoadBudget& budget);
+  Parts(TokenizerDefinition&& definition, const std::string& path, LoadBudget& budget);
 
   // Ids of one text at the end of scratch.ids, specials not included.
   void encode_text(const char* begin, const char* end, const char* readable_end, Scratch& scratch,
