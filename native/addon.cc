@@ -6,6 +6,8 @@
 #include "boundary/functions.h"
 #if defined(SIMGPT_TEST_HOOKS)
 #include "boundary/test_functions.h"
+#else
+#include "boundary/tokenizer_object.h"
 #endif
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -22,6 +24,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   define_encoder(exports);  // NativeEncoder, loadEncoder
 #if defined(SIMGPT_TEST_HOOKS)
   define_test_functions(exports);
+#else
+  define_tokenizer(exports);  // NativeTokenizer, loadTokenizer
 #endif
   return exports;
 }

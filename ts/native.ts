@@ -28,6 +28,8 @@ export interface NativeBinding {
   ): Promise<void>;
   loadEncoder(spec: NativeEncoderSpec, token: number): Promise<NativeEncoder>;
   readonly NativeEncoder: abstract new (...args: never) => NativeEncoder;
+  /** A tokenizer without a model. Rejects with `tokenizerInvalid`, `unsupported` or `fileNotFound`. */
+  loadTokenizer(spec: NativeTokenizerSpec, token: number): Promise<NativeTokenizer>;
 }
 
 export interface NativeSafetensors {
@@ -81,6 +83,24 @@ export type NativePooling =
   | 'firstLastMean'
   | 'lastTwoMean';
 
+/** The files of a tokenizer; paths are absolute. */
+export type NativeTokenizerSpec =
+  | { readonly kind: 'tokenizerJson'; readonly path: string }
+  | {
+      readonly kind: 'wordPiece';
+      readonly vocabPath: string;
+      readonly lowercase: boolean;
+      readonly stripAccents: boolean | null;
+      readonly handleChineseChars: boolean;
+    }
+  | {
+      readonly kind: 'byteLevelBpe';
+      readonly vocabPath: string;
+      readonly mergesPath: string;
+      readonly addPrefixSpace: boolean;
+      readonly specials: 'roberta' | 'none';
+    };
+
 /** What an encoder is loaded from; paths are absolute. A `Checkpoint`'s fields fit as they are. */
 export interface NativeEncoderSpec {
   readonly config: {
@@ -97,22 +117,7 @@ export interface NativeEncoderSpec {
     readonly positionOffset: number;
     readonly padTokenId: number;
   };
-  readonly tokenizer:
-    | { readonly kind: 'tokenizerJson'; readonly path: string }
-    | {
-        readonly kind: 'wordPiece';
-        readonly vocabPath: string;
-        readonly lowercase: boolean;
-        readonly stripAccents: boolean | null;
-        readonly handleChineseChars: boolean;
-      }
-    | {
-        readonly kind: 'byteLevelBpe';
-        readonly vocabPath: string;
-        readonly mergesPath: string;
-        readonly addPrefixSpace: boolean;
-        readonly specials: 'roberta' | 'none';
-      };
+  readonly tokenizer: NativeTokenizerSpec;
   readonly weights: readonly string[];
   readonly pooling: readonly NativePooling[];
   readonly head: 'none' | 'pooler' | 'mlp';
@@ -190,6 +195,36 @@ export interface NativeEncoder {
     readonly precision: 'float32' | 'bfloat16' | 'float64';
   };
   /** Frees the weights after the jobs called before it; calls after it are refused. Twice is fine. */
+  dispose(): Promise<void>;
+}
+
+export interface NativeTokenizeOptions {
+  /** Specials included; default no limit. A longer text loses its end, not its specials. */
+  readonly maxTokens?: number;
+  /** Default true. */
+  readonly addSpecialTokens?: boolean;
+  /** 0 (default): the thread count in force. The result does not depend on it. */
+  readonly threads?: number;
+}
+
+/** A loaded tokenizer: ids equal to those of `tokenizers` 0.23. Inputs as for `NativeEncoder`. */
+export interface NativeTokenizer {
+  tokenize(
+    texts: Uint8Array,
+    offsets: Float64Array | BigUint64Array,
+    options: NativeTokenizeOptions | undefined,
+    token: number,
+  ): Promise<NativeTokens>;
+  tokenToId(token: string): number | undefined;
+  info(): {
+    /** Tokens, added ones included. */
+    readonly vocabSize: number;
+    /** The largest id: an embedding table needs one row more. */
+    readonly maxId: number;
+    /** Ids put around each text. */
+    readonly specialCount: number;
+    readonly memoryBytes: number;
+  };
   dispose(): Promise<void>;
 }
 

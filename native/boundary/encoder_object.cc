@@ -102,14 +102,6 @@ Napi::Value embed_tokens(const Napi::CallbackInfo& info) {
       to_embed_result);
 }
 
-Napi::Value to_token_result(Napi::Env env, TokenBatch&& batch) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("tokenIds", to_int32_array(env, std::move(batch.token_ids)));
-  object.Set("cuSeqlens", to_int32_array(env, std::move(batch.cu_seqlens)));
-  object.Set("fullLengths", to_int32_array(env, std::move(batch.full_lengths)));
-  return object;
-}
-
 // tokenize(texts, offsets, options, token)
 Napi::Value tokenize(const Napi::CallbackInfo& info) {
   live_encoder(info);

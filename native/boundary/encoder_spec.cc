@@ -130,6 +130,10 @@ EncoderSpec encoder_spec_argument(Napi::Value value) {
   return spec;
 }
 
+TokenizerSpec tokenizer_spec_argument(Napi::Value value) {
+  return tokenizer_of(Fields(value, "spec"));
+}
+
 const char* backend_name(Backend backend) { return name_in(kBackends, backend); }
 
 const char* precision_name(Precision precision) { return name_in(kPrecisions, precision); }

@@ -7,6 +7,7 @@
 namespace simgpt {
 
 EncoderSpec encoder_spec_argument(Napi::Value value);
+TokenizerSpec tokenizer_spec_argument(Napi::Value value);
 
 const char* backend_name(Backend backend);
 const char* precision_name(Precision precision);

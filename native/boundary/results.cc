@@ -75,4 +75,12 @@ Napi::Value to_uint8_array(Napi::Env env, std::vector<uint8_t>&& values) {
   return vector_to_array(env, napi_uint8_array, std::move(values));
 }
 
+Napi::Value to_token_result(Napi::Env env, TokenBatch&& batch) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("tokenIds", to_int32_array(env, std::move(batch.token_ids)));
+  object.Set("cuSeqlens", to_int32_array(env, std::move(batch.cu_seqlens)));
+  object.Set("fullLengths", to_int32_array(env, std::move(batch.full_lengths)));
+  return object;
+}
+
 }  // namespace simgpt

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "../tokenizer/token_batch.h"
 #include "napi.h"
 
 namespace simgpt {
@@ -15,5 +16,7 @@ namespace simgpt {
 Napi::Value to_typed_array(Napi::Env env, at::Tensor tensor);
 Napi::Value to_int32_array(Napi::Env env, std::vector<int32_t>&& values);
 Napi::Value to_uint8_array(Napi::Env env, std::vector<uint8_t>&& values);
+// { tokenIds, cuSeqlens, fullLengths }
+Napi::Value to_token_result(Napi::Env env, TokenBatch&& batch);
 
 }  // namespace simgpt
