@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SentenceEncoder } from '#dist/evaluate/sentence_encoder.js';
+import type { SentenceEncoder } from '#dist/encoder/sentence_encoder.js';
 import { stsTaskNames, stsTasks } from '#dist/evaluate/sts_tasks.js';
 import type { StsTaskName } from '#dist/evaluate/sts_tasks.js';
 

@@ -12,11 +12,11 @@ export interface InputSource {
 /** Opens a file, a pipe, or standard input where the path is `-`. Throws SimgptError by name. */
 export async function openInput(path: string, signal?: AbortSignal): Promise<InputSource> {
   if (path === '-') {
-    return { name: 'stdin', chunks: process.stdin };
+    return { name: 'stdin', chunks: withReadErrors(() => process.stdin, 'stdin') };
   }
   await expectReadable(path);
   const options = { highWaterMark: 1 << 18, ...(signal === undefined ? {} : { signal }) };
-  return { name: path, chunks: withReadErrors(createReadStream(path, options), path) };
+  return { name: path, chunks: withReadErrors(() => createReadStream(path, options), path) };
 }
 
 async function expectReadable(path: string): Promise<void> {
@@ -29,12 +29,13 @@ async function expectReadable(path: string): Promise<void> {
   }
 }
 
+// A stream is made when the first bytes are asked for: until then nobody hears its errors.
 async function* withReadErrors(
-  chunks: AsyncIterable<Uint8Array>,
+  open: () => AsyncIterable<Uint8Array>,
   path: string,
 ): AsyncGenerator<Uint8Array> {
   try {
-    yield* chunks;
+    yield* open();
   } catch (error) {
     throw readFailure(path, error);
   }

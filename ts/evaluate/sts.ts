@@ -1,6 +1,6 @@
 import { SimgptError } from '../errors.js';
 import { cosineOfRows, finiteScore, pearson, spearman, zeroNonFinite } from './metrics.js';
-import type { SentenceEmbedOptions, SentenceEncoder } from './sentence_encoder.js';
+import type { SentenceEmbedOptions, SentenceEncoder } from '../encoder/sentence_encoder.js';
 import type { StsData, StsSet } from './sts_data.js';
 import { stsTaskNames } from './sts_tasks.js';
 import type { StsProtocol, StsTaskName } from './sts_tasks.js';
