@@ -1,2 +1,20 @@
 export { SimgptError, errorCodes } from './errors.js';
 export type { ErrorCode } from './errors.js';
+export { averageRanks, pearson, spearman } from './evaluate/metrics.js';
+export { createStsReport } from './evaluate/report.js';
+export type { ModelSettings, ScoredModel, StsComparison, StsReport } from './evaluate/report.js';
+export {
+  stsReportAsCsv,
+  stsReportAsJson,
+  stsReportAsLatex,
+  stsReportAsMarkdown,
+  stsReportAsTable,
+} from './evaluate/report_formats.js';
+export { evaluateSts } from './evaluate/sts.js';
+export type { StsOptions, StsScores, StsTaskScore } from './evaluate/sts.js';
+export { loadStsData } from './evaluate/sts_data.js';
+export type { StsData, StsDataOptions, StsSet } from './evaluate/sts_data.js';
+export { stsTaskNames } from './evaluate/sts_tasks.js';
+export type { StsProtocol, StsTaskName } from './evaluate/sts_tasks.js';
+export { bootstrapSpearman, percentileInterval } from './evaluate/uncertainty.js';
+export type { SentenceEmbeddings, SentenceEncoder } from './encoder/sentence_encoder.js';

@@ -38,8 +38,14 @@ test('npy holds one float32 row a record, in input order', async (context) => {
   const texts = Array.from({ length: 5000 }, (_, i) => 'ab'.repeat(i % 60));
   await writeFile(input, `${texts.join('\n')}\n`);
   assert.deepEqual(await run({ input, output }), {
-    ...{ output, ok: 5000, truncated: texts.filter((text) => text.length > 100).length },
-    ...{ replaced: 0, dimensions: 2, failed: 0, total: 5000, quarantine: null },
+    output,
+    ok: 5000,
+    truncated: texts.filter((text) => text.length > 100).length,
+    replaced: 0,
+    dimensions: 2,
+    failed: 0,
+    total: 5000,
+    quarantine: null,
   });
   const { shape, values } = parseNpy(await readFile(output));
   assert.equal(shape, '(5000, 2)');
@@ -72,8 +78,14 @@ test('bad rows go to the quarantine file, good ones to the output in order', asy
   );
   const quarantine = `${output}.quarantine.jsonl`;
   assert.deepEqual(await run({ input, output }), {
-    ...{ output, ok: 3, truncated: 0, replaced: 1, dimensions: 2 },
-    ...{ failed: 3, total: 6, quarantine },
+    output,
+    ok: 3,
+    truncated: 0,
+    replaced: 1,
+    dimensions: 2,
+    failed: 3,
+    total: 6,
+    quarantine,
   });
   const { shape, values } = parseNpy(await readFile(output));
   assert.equal(shape, '(3, 2)');
@@ -84,11 +96,15 @@ test('bad rows go to the quarantine file, good ones to the output in order', asy
     [
       { file: input, line: 2, field: 'text', reason: 'expected a string, received a number' },
       {
-        ...{ file: input, line: 4, field: null },
+        file: input,
+        line: 4,
+        field: null,
         reason: 'expected a JSON object, received something else',
       },
       {
-        ...{ file: input, line: 3, field: null },
+        file: input,
+        line: 3,
+        field: null,
         reason: 'expected a finite embedding, received NaN or infinity',
       },
     ],

@@ -46,7 +46,9 @@ test('a line that is not UTF-8 is reported, and the next is read', async () => {
   const header = Buffer.from('text\n');
   for (const format of ['csv', 'tsv'] as const) {
     assert.deepEqual((await read(format, Buffer.concat([header, bytes])))[1], [
-      ...[3, null, 'expected UTF-8, received other bytes'],
+      3,
+      null,
+      'expected UTF-8, received other bytes',
     ]);
   }
 });

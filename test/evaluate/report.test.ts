@@ -65,7 +65,12 @@ test('JSON starts with protocol, model, average and tasks, and tasks with their 
   const report = createStsReport(scored('mteb'));
   const json = JSON.parse(stsReportAsJson(report)) as typeof report;
   assert.deepEqual(Object.keys(json).slice(0, 4), ['protocol', 'model', 'average', 'tasks']);
-  assert.deepEqual(Object.keys(json.tasks[0]!).slice(0, 4), ['name', 'spearman', 'interval', 'pairs']);
+  assert.deepEqual(Object.keys(json.tasks[0]!).slice(0, 4), [
+    'name',
+    'spearman',
+    'interval',
+    'pairs',
+  ]);
   assert.deepEqual(
     json.tasks.map((task) => task.name),
     ['sts12', 'sts13', 'sts14', 'sts15', 'sts16', 'stsb', 'sickr'],
@@ -116,7 +121,18 @@ test('every form names what the scores were made with', () => {
   for (const text of [stsReportAsTable, stsReportAsMarkdown, stsReportAsLatex].map((form) =>
     form(report).replaceAll('\\', ''),
   )) {
-    for (const word of ['abc123', 'pooling mean', 'normalize true', '256 tokens', 'float32', 'prompt query', 'senteval', '18,850 rows', 'seed 0', 'f'.repeat(64)]) {
+    for (const word of [
+      'abc123',
+      'pooling mean',
+      'normalize true',
+      '256 tokens',
+      'float32',
+      'prompt query',
+      'senteval',
+      '18,850 rows',
+      'seed 0',
+      'f'.repeat(64),
+    ]) {
       assert.ok(text.includes(word), `${word} in ${text}`);
     }
   }

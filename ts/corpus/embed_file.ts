@@ -1,5 +1,5 @@
-import { realpath } from 'node:fs/promises';
-import { extname } from 'node:path';
+import { realpath, stat } from 'node:fs/promises';
+import { dirname, extname } from 'node:path';
 import { formatOfName, openInput } from '../dataset/input.js';
 import type { DatasetFormat, InputSource } from '../dataset/input.js';
 import { readTexts } from '../dataset/readers.js';
@@ -82,8 +82,18 @@ export async function planEmbedFile(options: EmbedFileOptions): Promise<EmbedFil
       await expectNewOutput(path, 'pass --overwrite to replace it');
     }
   }
+  if (output !== '-') {
+    await expectFolder(dirname(output));
+  }
   const source = await openInput(input, options.signal);
   return { options, inputFormat, outputFormat, quarantinePath, source };
+}
+
+async function expectFolder(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isDirectory()) {
+    throw new SimgptError('ioFailed', `expected a folder at ${path} for the output, found none`);
+  }
 }
 
 function outputFormatOfName(output: string): EmbeddingFormat {

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import { SimgptError } from '../errors.js';
 
 /** Bytes to read, and the name that messages and quarantine rows give them. */
@@ -12,7 +13,9 @@ export interface InputSource {
 /** Opens a file, a pipe, or standard input where the path is `-`. Throws SimgptError by name. */
 export async function openInput(path: string, signal?: AbortSignal): Promise<InputSource> {
   if (path === '-') {
-    return { name: 'stdin', chunks: withReadErrors(() => process.stdin, 'stdin') };
+    const stdin = (): AsyncIterable<Uint8Array> =>
+      signal === undefined ? process.stdin : addAbortSignal(signal, process.stdin);
+    return { name: 'stdin', chunks: withReadErrors(stdin, 'stdin') };
   }
   await expectReadable(path);
   const options = { highWaterMark: 1 << 18, ...(signal === undefined ? {} : { signal }) };

@@ -160,7 +160,29 @@ export function stsReportAsCsv(report: StsReport): string {
   return csv;
 }
 
-const csvColumns = ['model', 'revision', 'pooling', 'head', 'normalize', 'maxTokens', 'precision', 'prompt', 'dimensions', 'protocol', 'task', 'pairs', 'spearman', 'low', 'high', 'difference', 'differenceLow', 'differenceHigh', 'seed', 'draws', 'fingerprint'];
+const csvColumns = [
+  'model',
+  'revision',
+  'pooling',
+  'head',
+  'normalize',
+  'maxTokens',
+  'precision',
+  'prompt',
+  'dimensions',
+  'protocol',
+  'task',
+  'pairs',
+  'spearman',
+  'low',
+  'high',
+  'difference',
+  'differenceLow',
+  'differenceHigh',
+  'seed',
+  'draws',
+  'fingerprint',
+];
 
 function settingCells(settings: Omit<ModelSettings, 'model'>): (string | number | null)[] {
   return [

@@ -25,16 +25,17 @@ export interface StsRows {
 
 // A line holds two texts and little else.
 const maxLineBytes = 2 * maxTextBytes + 4096;
-const tableHeader = 'split\tsubset\tscore\tsentence1\tsentence2';
+/** The first line of our own form. */
+export const stsTableHeader = 'split\tsubset\tscore\tsentence1\tsentence2';
 
 /** Reads `split subset score sentence1 sentence2`: one header line, tabs, no quoting. */
 export async function readStsTable(path: string, signal?: AbortSignal): Promise<StsRows> {
   const [header, ...lines] = await linesOf(path, signal);
-  if (header?.text !== tableHeader) {
+  if (header?.text !== stsTableHeader) {
     const received = JSON.stringify((header?.text ?? '').slice(0, 100));
     throw new SimgptError(
       'dataInvalid',
-      `expected the header ${JSON.stringify(tableHeader)} on line 1 of ${path}, received ${received}`,
+      `expected the header ${JSON.stringify(stsTableHeader)} on line 1 of ${path}, received ${received}`,
     );
   }
   const found = emptyRows();
