@@ -1,9 +1,10 @@
 // Every LibTorch operator that moves between releases, found by name through the dispatcher with
-// its arity checked, so that a changed signature is one clear error and not a crash (PERFORMANCE 8).
+// its arity checked, so that a changed signature is one clear error and not a crash (PERFORMANCE
+// 8).
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <ATen/core/List.h>
+#include <ATen/core/Tensor.h>
 
 #include <optional>
 

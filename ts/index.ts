@@ -1,3 +1,20 @@
+export { Encoder } from './encoder/encoder.js';
+export type {
+  Device,
+  LoadOptions,
+  Precision,
+  TokenizedTexts,
+  TokenizeOptions,
+} from './encoder/encoder.js';
+export type {
+  EmbedOptions,
+  EmbedProgress,
+  EmbedResult,
+  EmbedStreamOptions,
+} from './encoder/embed.js';
+export { readCheckpoint } from './encoder/checkpoint.js';
+export type { Checkpoint, CheckpointOptions } from './encoder/checkpoint.js';
+export type { Head, Pooling } from './encoder/pooling.js';
 export { SimgptError, errorCodes } from './errors.js';
 export type { ErrorCode } from './errors.js';
 export { averageRanks, pearson, spearman } from './evaluate/metrics.js';

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include "compat.h"
 #include "attention.h"
+#include "compat.h"
 #include "layers.h"
 #include "linear.h"
 
@@ -42,8 +42,8 @@ struct DeviceRows {
 };
 
 at::Tensor int_tensor(const std::vector<int32_t>& values, at::Device device) {
-  return at::from_blob(const_cast<int32_t*>(values.data()),
-                       {static_cast<int64_t>(values.size())}, at::kInt)
+  return at::from_blob(const_cast<int32_t*>(values.data()), {static_cast<int64_t>(values.size())},
+                       at::kInt)
       .to(device, at::kInt, /*non_blocking=*/false, /*copy=*/!device.is_cpu());
 }
 
@@ -67,7 +67,7 @@ class PackedLayers final : public Layers {
   HiddenStates forward(const PackedRows& rows, const HiddenRequest& request,
                        const CancelToken& cancel) const override {
     const c10::InferenceMode inference;
-    std::vector<int32_t> positions;
+    const std::vector<int32_t> positions = row_positions(rows, config_);
     const DeviceRows on_device = place(rows, positions);
     at::Tensor hidden = embed(on_device);  // [rows, hidden]
     HiddenStates states;
@@ -112,14 +112,12 @@ class PackedLayers final : public Layers {
             place(w.output_norm)};
   }
 
-  // Positions restart with every sequence; `positions` keeps them alive while the CPU reads them.
-  DeviceRows place(const PackedRows& rows, std::vector<int32_t>& positions) const {
+  // On the CPU the tensors look into `rows` and `positions`, which outlive them.
+  DeviceRows place(const PackedRows& rows, const std::vector<int32_t>& positions) const {
     DeviceRows placed;
-    positions.assign(static_cast<size_t>(rows.rows), static_cast<int32_t>(config_.position_offset));
     for (int64_t i = 0; i < rows.sequences(); ++i) {
-      const int32_t begin = rows.cu_seqlens[i], end = rows.cu_seqlens[i + 1];
-      placed.max_seqlen = std::max<int64_t>(placed.max_seqlen, end - begin);
-      for (int32_t row = begin; row < end; ++row) positions[row] += row - begin;
+      placed.max_seqlen =
+          std::max<int64_t>(placed.max_seqlen, rows.cu_seqlens[i + 1] - rows.cu_seqlens[i]);
     }
     placed.token_ids = int_tensor(rows.token_ids, device_);
     placed.positions = int_tensor(positions, device_);
@@ -137,9 +135,8 @@ class PackedLayers final : public Layers {
                     const DeviceRows& on_device) const {
     if (device_.is_cpu()) return packed_attention(qkv, rows.cu_seqlens, config_.head_count);
     const at::Tensor heads = qkv.view({qkv.size(0), 3, config_.head_count, -1});
-    return compat::cuda_varlen_attention(heads.select(1, 0), heads.select(1, 1),
-                                         heads.select(1, 2), on_device.cu_seqlens,
-                                         on_device.max_seqlen)
+    return compat::cuda_varlen_attention(heads.select(1, 0), heads.select(1, 1), heads.select(1, 2),
+                                         on_device.cu_seqlens, on_device.max_seqlen)
         .reshape({qkv.size(0), config_.hidden_size});
   }
 

@@ -92,6 +92,7 @@ class ReferenceLayers final : public Layers {
     Padded padded{at::full({rows.sequences(), longest}, config_.pad_token_id, at::kLong),
                   at::full({rows.sequences(), longest}, config_.position_offset, at::kLong),
                   at::zeros({rows.sequences(), longest}, weights_.word_embeddings.scalar_type())};
+    const std::vector<int32_t> row_position = row_positions(rows, config_);
     auto ids = padded.token_ids.accessor<int64_t, 2>();
     auto positions = padded.positions.accessor<int64_t, 2>();
     for (int64_t i = 0; i < rows.sequences(); ++i) {
@@ -99,7 +100,7 @@ class ReferenceLayers final : public Layers {
       const int32_t length = rows.cu_seqlens[i + 1] - begin;
       for (int32_t t = 0; t < length; ++t) {
         ids[i][t] = rows.token_ids[begin + t];
-        positions[i][t] = config_.position_offset + t;
+        positions[i][t] = row_position[begin + t];
       }
       padded.attention_mask[i].slice(0, 0, length).fill_(1);
     }

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "cancellation.h"
-#include "tokenizer/token_batch.h"
 #include "spec.h"
+#include "tokenizer/token_batch.h"
 
 namespace simgpt {
 
@@ -17,8 +17,8 @@ class Tokenizer;
 
 struct EmbedOptions {
   bool normalize = true;
-  int64_t dimensions = 0;       // first dimensions kept, renormalised if normalize; 0: all
-  int64_t batch_tokens = 0;    // most tokens in one chunk; 0: chosen by the cache
+  int64_t dimensions = 0;    // first dimensions kept, renormalised if normalize; 0: all
+  int64_t batch_tokens = 0;  // most tokens in one chunk; 0: chosen by the cache
 };
 
 struct EmbedResult {

@@ -25,6 +25,11 @@ struct PackedRows {
   int64_t tokens() const { return cu_seqlens.back(); }
 };
 
+// The position of every row: restarting with each sequence at the config's offset, filler rows at
+// the offset. RoBERTa gives the padding token, where it stands inside a text, the padding's own
+// position and does not count it, as fairseq and transformers do.
+std::vector<int32_t> row_positions(const PackedRows& rows, const EncoderConfig& config);
+
 // Which hidden states a pooling asks for, beside the last layer's.
 struct HiddenRequest {
   bool first = false;        // H^(1), after the first layer

@@ -26,7 +26,8 @@ class Linear {
          at::Device device);
 
   // x [rows, in] -> [rows, out]
-  at::Tensor forward(const at::Tensor& x, compat::Epilogue epilogue = compat::Epilogue::kNone) const;
+  at::Tensor forward(const at::Tensor& x,
+                     compat::Epilogue epilogue = compat::Epilogue::kNone) const;
   // x W^T + bias + residual; residual [rows, out]
   at::Tensor forward_add(const at::Tensor& x, const at::Tensor& residual) const;
   int64_t memory_bytes() const { return bytes_; }

@@ -1,6 +1,7 @@
 #include "encoder/model.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
@@ -33,8 +34,7 @@ PackedRows chunk_rows(const Chunk& chunk, const TokenBatch& batch, const Encoder
     rows.token_ids.insert(rows.token_ids.end(), begin, end);
     rows.cu_seqlens.push_back(static_cast<int32_t>(rows.token_ids.size()));
   }
-  rows.token_ids.resize(static_cast<size_t>(chunk.rows),
-                        static_cast<int32_t>(config.pad_token_id));
+  rows.token_ids.resize(static_cast<size_t>(chunk.rows), static_cast<int32_t>(config.pad_token_id));
   return rows;
 }
 
@@ -74,6 +74,11 @@ struct EncoderModel::Run {
 EncoderModel::EncoderModel(const EncoderSpec& spec, const CancelToken& cancel)
     : spec_(spec), request_(hidden_request(spec.pooling)) {
   const c10::InferenceMode inference;
+  if (spec.backend == Backend::kCuda && !at::globalContext().hasCUDA()) {
+    throw Error("deviceUnavailable",
+                "device 'cuda' needs a GPU and the CUDA distribution of LibTorch; this LibTorch "
+                "sees none: use device 'cpu'");
+  }
   tokenizer_ = load_tokenizer(spec.tokenizer);
   if (tokenizer_->max_id() >= spec.config.vocab_size) {
     throw Error("modelInvalid", spec.tokenizer.path + ": expected token ids below " +
@@ -124,10 +129,13 @@ EmbedResult EncoderModel::embed_tokens(const TokenBatch& batch, const EmbedOptio
   }
   const int64_t width = options.dimensions == 0 ? dimensions() : options.dimensions;
   const at::ScalarType dtype = spec_.precision == Precision::kFloat64 ? at::kDouble : at::kFloat;
-  Run run{batch, options, cancel, progress,
-          plan_chunks(batch.cu_seqlens,
-                      chunk_budget(options.batch_tokens, batch.cu_seqlens.back())),
-          at::zeros({texts, width}, dtype)};
+  Run run{
+      batch,
+      options,
+      cancel,
+      progress,
+      plan_chunks(batch.cu_seqlens, chunk_budget(options.batch_tokens, batch.cu_seqlens.back())),
+      at::zeros({texts, width}, dtype)};
 
   // Whole chunks on each thread keep every product on one core: no barrier per operator. A single
   // chunk spreads its operators over the threads instead. CUDA is steered from one thread.

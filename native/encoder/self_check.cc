@@ -34,12 +34,15 @@ void check_special_id(const EncoderModel& model, bool at_end, const CancelToken&
   for (size_t i = 0; i < kProbes.size(); ++i) {
     const std::array<uint64_t, 2> offsets = {0, kProbes[i].size()};
     const PackedTexts text{kProbes[i].data(), offsets.data(), 1};
-    const TokenBatch bare = model.tokenize(text, true, /*add_special_tokens=*/false, cancel);
-    const TokenBatch whole = model.tokenize(text, true, /*add_special_tokens=*/true, cancel);
+    const TokenBatch bare =
+        model.tokenize(text, /*truncate=*/false, /*add_special_tokens=*/false, cancel);
+    const TokenBatch whole =
+        model.tokenize(text, /*truncate=*/false, /*add_special_tokens=*/true, cancel);
     if (whole.token_ids.size() <= bare.token_ids.size()) {
-      throw Error("selfCheckFailed",
-                  std::string("the pooling reads the ") + (at_end ? "last" : "first") +
-                      " token, but " + model.spec().tokenizer.path + " adds no special token there");
+      throw Error("selfCheckFailed", std::string("the pooling reads the ") +
+                                         (at_end ? "last" : "first") + " token, but " +
+                                         model.spec().tokenizer.path +
+                                         " adds no special token there");
     }
     ids[i] = at_end ? whole.token_ids.back() : whole.token_ids.front();
   }
@@ -55,7 +58,9 @@ void check_special_id(const EncoderModel& model, bool at_end, const CancelToken&
 
 void self_check(const EncoderModel& model, const CancelToken& cancel) {
   const auto& pooling = model.spec().pooling;
-  const auto pools = [&](Pooling mode) { return std::ranges::find(pooling, mode) != pooling.end(); };
+  const auto pools = [&](Pooling mode) {
+    return std::ranges::find(pooling, mode) != pooling.end();
+  };
   if (pools(Pooling::kCls)) check_special_id(model, /*at_end=*/false, cancel);
   if (pools(Pooling::kLastToken)) check_special_id(model, /*at_end=*/true, cancel);
 

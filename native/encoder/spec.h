@@ -69,7 +69,7 @@ struct EncoderSpec {
   std::vector<Pooling> pooling;      // concatenated in order
   Head head = Head::kNone;
   std::vector<DenseSpec> dense;
-  int64_t max_tokens = 0;       // specials included
+  int64_t max_tokens = 0;  // specials included
   Backend backend = Backend::kCpu;
   Precision precision = Precision::kFloat32;
 };

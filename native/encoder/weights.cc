@@ -17,9 +17,14 @@ namespace {
 
 // Parts of published checkpoints that an encoder does not use: heads of the pre-training tasks and
 // buffers that older releases stored. Anything else that no role asks for is refused.
-constexpr std::array<std::string_view, 8> kUnusedPrefixes = {
-    "pooler.", "mlp.", "cls.", "lm_head.", "classifier.", "qa_outputs.",
-    "embeddings.position_ids", "embeddings.token_type_ids"};
+constexpr std::array<std::string_view, 8> kUnusedPrefixes = {"pooler.",
+                                                             "mlp.",
+                                                             "cls.",
+                                                             "lm_head.",
+                                                             "classifier.",
+                                                             "qa_outputs.",
+                                                             "embeddings.position_ids",
+                                                             "embeddings.token_type_ids"};
 
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text = "[";
@@ -110,9 +115,9 @@ class TensorTable {
       if (!used_.contains(name) && !unused) extra.insert(entry.info->name);
     }
     if (!extra.empty()) {
-      throw Error("modelInvalid", paths_.front() +
-                                      ": tensors that this architecture does not have: " +
-                                      list_text(extra));
+      throw Error(
+          "modelInvalid",
+          paths_.front() + ": tensors that this architecture does not have: " + list_text(extra));
     }
   }
 
