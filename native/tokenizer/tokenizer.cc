@@ -91,8 +91,8 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_tokenizer_json(std::string_view
                                                                 const std::string& path) {
   LoadBudget budget(path, json.size());
   TokenizerDefinition definition = read_tokenizer_json(json, path, budget);
-  return std::shared_ptr<const Tokenizer>(
-      new Tokenizer(std::make_unique<Parts>(std::move(definition), path, budget)));
+  return std::make_shared<const Tokenizer>(
+      std::make_unique<Parts>(std::move(definition), path, budget));
 }
 
 std::shared_ptr<const Tokenizer> Tokenizer::from_wordpiece_vocab(std::string_view vocab_txt,
@@ -109,8 +109,8 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_wordpiece_vocab(std::string_vie
   definition.normalizer.lowercase = options.lowercase;
   definition.normalizer.strip_accents = options.strip_accents.value_or(options.lowercase);
   definition.normalizer.handle_chinese_chars = options.handle_chinese_chars;
-  return std::shared_ptr<const Tokenizer>(
-      new Tokenizer(std::make_unique<Parts>(std::move(definition), path, budget)));
+  return std::make_shared<const Tokenizer>(
+      std::make_unique<Parts>(std::move(definition), path, budget));
 }
 
 std::shared_ptr<const Tokenizer> Tokenizer::from_byte_level_bpe(std::string_view vocab_json,
@@ -135,8 +135,8 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_byte_level_bpe(std::string_view
   } else {
     add_special_tokens({"<|endoftext|>"}, definition);
   }
-  return std::shared_ptr<const Tokenizer>(
-      new Tokenizer(std::make_unique<Parts>(std::move(definition), path, budget)));
+  return std::make_shared<const Tokenizer>(
+      std::make_unique<Parts>(std::move(definition), path, budget));
 }
 
 int64_t Tokenizer::vocab_size() const { return parts_->vocab_size; }

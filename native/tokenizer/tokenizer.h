@@ -27,6 +27,8 @@ struct BpeOptions {
 };
 
 class Tokenizer {  // immutable after load; shared between threads
+  struct Parts;
+
  public:
   // json: the text of a tokenizer.json; path only names it in errors.
   // Throws Error: tokenizerInvalid (malformed, beyond a limit) or unsupported (not implemented).
@@ -41,6 +43,7 @@ class Tokenizer {  // immutable after load; shared between threads
                                                               std::string_view merges_txt,
                                                               const std::string& path,
                                                               const BpeOptions& options);
+  explicit Tokenizer(std::unique_ptr<Parts> parts);  // for the functions above
   ~Tokenizer();
 
   // Order is kept. Texts of more than max_tokens (specials included) lose their end, specials stay.
@@ -56,9 +59,6 @@ class Tokenizer {  // immutable after load; shared between threads
   int64_t memory_bytes() const;
 
  private:
-  struct Parts;
-  explicit Tokenizer(std::unique_ptr<Parts> parts);
-
   std::unique_ptr<Parts> parts_;
 };
 
