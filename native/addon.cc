@@ -10,8 +10,9 @@
 #include "boundary/tokenizer_object.h"
 #endif
 
-static Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  using namespace simgpt;
+namespace simgpt {
+
+static Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   Environment::open(env);
   export_function<build_info>(exports, "buildInfo");
   export_function<cpu_info>(exports, "cpuInfo");
@@ -28,6 +29,12 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   define_tokenizer(exports);  // NativeTokenizer, loadTokenizer
 #endif
   return exports;
+}
+
+}  // namespace simgpt
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  return simgpt::define_exports(env, exports);
 }
 
 NODE_API_MODULE(simgpt, Init)

@@ -245,7 +245,6 @@ function load(): NativeBinding {
     binding.setErrorClass(SimgptError);
     return binding;
   } catch (cause) {
-    if (cause instanceof RangeError) throw cause; // SIMGPT_THREADS
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new SimgptError(
       'addonMissing',

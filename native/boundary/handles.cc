@@ -134,9 +134,12 @@ void define_handle_class(Napi::Object exports, HandleKind kind, const char* name
                           napi_default_method, nullptr});
   }
   napi_value constructor = nullptr;
-  const napi_status status =
-      napi_define_class(env, name, NAPI_AUTO_LENGTH, entry<construct_handle>, nullptr,
-                        properties.size(), properties.data(), &constructor);
+  napi_status status = napi_define_class(env, name, NAPI_AUTO_LENGTH, entry<construct_handle>,
+                                         nullptr, 0, nullptr, &constructor);
+  NAPI_THROW_IF_FAILED_VOID(env, status);
+  // Not as the class's own methods, whose `this` V8 checks with a message of its own.
+  const Napi::Value prototype = Napi::Object(env, constructor).Get("prototype");
+  status = napi_define_properties(env, prototype, properties.size(), properties.data());
   NAPI_THROW_IF_FAILED_VOID(env, status);
   Environment::HandleClass& handle_class = Environment::of(env).handle_class(kind);
   handle_class.name = name;

@@ -61,7 +61,9 @@ void Job::report_progress(Napi::Env env) noexcept {
     } catch (const Napi::Error& error) {
       remember_thrown(env, error.Value());
     } catch (...) {
-      remember_thrown(env, make_error(env, describe_current_exception()));
+      Napi::Object error = make_error(env, describe_current_exception());
+      call_site_.apply_to(error);
+      remember_thrown(env, error);
     }
   } catch (...) {  // the environment is ending: nobody is left to tell
   }

@@ -22,7 +22,8 @@ Napi::Value copied_buffer(Napi::Env env, const void* data, size_t bytes) {
   return buffer;
 }
 
-// A buffer over `data`, which `owner` keeps alive until the buffer is collected or transferred.
+// A buffer over `data`, which `owner` keeps alive until the buffer is collected. (Node copies
+// such a buffer where a program asks to transfer it.)
 template <typename Owner>
 Napi::Value owning_buffer(Napi::Env env, void* data, size_t bytes, Owner owner) {
   if (bytes < kCopyBytes) return copied_buffer(env, data, bytes);

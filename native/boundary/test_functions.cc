@@ -52,7 +52,8 @@ Napi::Value clear_fault(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), armed().stage.exchange(-1) != -1);
 }
 
-// counters(): { tiles, jobs, liveEncoders, wakesAfterClosing } of the whole process
+// counters(): { tiles, jobs, liveEncoders, wakesAfterClosing } of the whole process, and what V8 was
+// told of native memory: externalBytes of this isolate
 Napi::Value counters(const Napi::CallbackInfo& info) {
   const TestCounters& counters = test_counters();
   Napi::Object object = Napi::Object::New(info.Env());
@@ -60,6 +61,9 @@ Napi::Value counters(const Napi::CallbackInfo& info) {
   object.Set("jobs", static_cast<double>(counters.jobs));
   object.Set("liveEncoders", static_cast<double>(counters.live_encoders));
   object.Set("wakesAfterClosing", static_cast<double>(counters.wakes_after_closing));
+  int64_t bytes = 0;
+  napi_adjust_external_memory(info.Env(), 0, &bytes);
+  object.Set("externalBytes", static_cast<double>(bytes));
   return object;
 }
 

@@ -1,0 +1,230 @@
+// A2: every export, on a `this` in every state, with every bad argument in every place: always a
+// JavaScript error of the documented class.
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { SimgptError, encoderSpec, errorOf, loadModule, seededRandom } from './harness.mjs';
+
+function detached() {
+  const array = new Uint8Array(8);
+  structuredClone(array, { transfer: [array.buffer] });
+  return array;
+}
+
+// Nine values that fit hardly anywhere.
+const badValues = {
+  null: () => null,
+  nan: () => NaN,
+  negative: () => -1,
+  huge: () => 1e300,
+  string: () => 'x',
+  symbol: () => Symbol('x'),
+  object: () => ({}),
+  detached,
+  shared: () => new Uint8Array(new SharedArrayBuffer(8)),
+};
+const objects = ['object', 'detached', 'shared'];
+
+const texts = () => [new Uint8Array([97, 98]), new Float64Array([0, 1, 2])];
+const tokens = () => [new Int32Array([1, 2]), new Int32Array([0, 1, 2])];
+
+// For each export: good arguments, and for each place the bad values that are fine there.
+const methods = {
+  embed: { args: () => [...texts(), {}, 1, undefined], fine: [[], [], objects, [], []] },
+  embedTokens: { args: () => [...tokens(), {}, 1, undefined], fine: [[], [], objects, [], []] },
+  tokenize: { args: () => [...texts(), {}, 1], fine: [[], [], objects, []] },
+  info: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
+  dispose: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
+};
+const tensorMethods = {
+  values: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
+  dispose: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
+};
+const functions = {
+  loadEncoder: { args: () => [encoderSpec, 1], fine: [[], []] },
+  cancel: { args: () => [12345], fine: [[]] },
+  setThreads: { args: () => [2], fine: [[]] },
+  setErrorClass: { args: () => [SimgptError], fine: [[]] },
+  runTiles: {
+    args: () => [{ tiles: 0, tileMs: 0, work: 'sleep' }, 1, undefined],
+    fine: [[], [], []],
+  },
+  makeTensor: { args: () => [64], fine: [[]] },
+};
+
+/** Handles in each state; `release` ends them. */
+async function makeStates(addon, foreignAddon, make, other) {
+  const live = await make(addon);
+  const closed = await make(addon);
+  await closed.dispose();
+  const closing = await make(addon);
+  const blocker = errorOf(() => addon.runTiles({ tiles: 1e6, tileMs: 5, work: 'sleep' }, 777));
+  const disposal = closing.dispose();
+  const Class = live.constructor;
+  class Subclass extends Class {}
+  const states = {
+    live,
+    closing,
+    closed,
+    foreign: await make(foreignAddon),
+    wrongThis: other,
+    subclass: Object.create(Subclass.prototype),
+    proxy: new Proxy(live, {}),
+  };
+  const release = async () => {
+    addon.cancel(777);
+    await blocker;
+    await disposal;
+    await live.dispose();
+  };
+  return { states, release };
+}
+
+function expectedError(state, fine) {
+  if (state === 'closing' || state === 'closed') return 'disposed';
+  if (state !== 'live') return 'type';
+  return fine ? 'none' : 'misuse';
+}
+
+function matches(expected, error) {
+  if (expected === 'disposed') return error instanceof SimgptError && error.code === 'disposed';
+  if (expected === 'type') return error instanceof TypeError;
+  if (expected === 'misuse') return error instanceof TypeError || error instanceof RangeError;
+  return true; // a value that fits: any outcome but a crash
+}
+
+function* calls(table) {
+  for (const [name, { args, fine }] of Object.entries(table)) {
+    for (const place of fine.keys()) {
+      for (const [bad, value] of Object.entries(badValues)) {
+        yield { name, place, bad, value, args, fine: fine[place].includes(bad) };
+      }
+    }
+  }
+}
+
+// While a handle is closing the lane is blocked: a call that is accepted is cancelled, not awaited.
+async function outcomeOf(addon, call) {
+  let promise;
+  try {
+    promise = call();
+  } catch (error) {
+    return error;
+  }
+  if (!(promise instanceof Promise)) return undefined;
+  promise.catch(() => {});
+  return Promise.race([errorOf(() => promise), new Promise((done) => setTimeout(done, 5))]);
+}
+
+async function checkMethods(tally, addon, made, table) {
+  for (const call of calls(table)) {
+    for (const [state, self] of Object.entries(made.states)) {
+      if (call.name === 'dispose' && ['live', 'closing', 'closed'].includes(state)) continue;
+      const args = call.args();
+      args[call.place] = call.value();
+      const method = made.states.live.constructor.prototype[call.name];
+      const error = await outcomeOf(addon, () => method.apply(self, args));
+      const expected = expectedError(state, call.fine);
+      tally.check(
+        matches(expected, error),
+        () =>
+          `${call.name}(${call.place}: ${call.bad}) on ${state}: expected ${expected}, ${String(error)}`,
+      );
+    }
+  }
+}
+
+async function checkFunctions(tally, addon) {
+  for (const call of calls(functions)) {
+    const args = call.args();
+    args[call.place] = call.value();
+    const error = await errorOf(() => addon[call.name](...args));
+    tally.check(
+      matches(call.fine ? 'none' : 'misuse', error),
+      () => `${call.name}(${call.place}: ${call.bad}): expected misuse, received ${String(error)}`,
+    );
+  }
+}
+
+// Each field of the spec in turn replaced by each bad value.
+async function checkSpec(tally, addon) {
+  const fields = [
+    ...Object.keys(encoderSpec).map((key) => [key]),
+    ...Object.keys(encoderSpec.config).map((key) => ['config', key]),
+    ...Object.keys(encoderSpec.tokenizer).map((key) => ['tokenizer', key]),
+  ];
+  for (const [first, second] of fields) {
+    for (const [bad, value] of Object.entries(badValues)) {
+      const spec = structuredClone(encoderSpec);
+      if (second === undefined) spec[first] = value();
+      else spec[first][second] = value();
+      const error = await errorOf(() => addon.loadEncoder(spec, 1));
+      const fits = bad === 'string' && second === 'path';
+      tally.check(
+        fits || matches('misuse', error),
+        () =>
+          `spec.${[first, second].join('.')} = ${bad}: expected misuse, received ${String(error)}`,
+      );
+    }
+  }
+}
+
+/** Passes over the whole table, then seeded pairs of bad arguments, until `count` calls were made. */
+export async function misuse(tally, { module, count, seed }) {
+  const addon = loadModule(module);
+  const folder = mkdtempSync(join(tmpdir(), 'simgpt-boundary-'));
+  const copy = join(folder, 'foreign.node');
+  copyFileSync(module, copy);
+  const foreign = loadModule(copy);
+  rmSync(folder, { recursive: true });
+  const makeEncoder = (from) => from.loadEncoder(encoderSpec, 0);
+  const makeTensor = (from) => from.makeTensor(64);
+
+  const encoders = await makeStates(addon, foreign, makeEncoder, await makeTensor(addon));
+  await checkMethods(tally, addon, encoders, methods);
+  await encoders.release();
+  const tensors = await makeStates(addon, foreign, makeTensor, await makeEncoder(addon));
+  await checkMethods(tally, addon, tensors, tensorMethods);
+  await tensors.release();
+  await checkFunctions(tally, addon);
+  await checkSpec(tally, addon);
+  for (const Class of [addon.NativeEncoder, addon.TestTensor]) {
+    for (const construct of [
+      () => new Class(),
+      () => Class(),
+      () => Reflect.construct(Class, []),
+    ]) {
+      tally.check((await errorOf(construct)) instanceof TypeError, 'a handle was constructed');
+    }
+  }
+  await randomPairs(tally, addon, count, seed);
+}
+
+async function randomPairs(tally, addon, count, seed) {
+  const random = seededRandom(seed);
+  const pick = (list) => list[Math.floor(random() * list.length)];
+  const live = await addon.loadEncoder(encoderSpec, 0);
+  while (tally.trials < count) {
+    const name = pick(['embed', 'embedTokens', 'tokenize']);
+    const { args, fine } = methods[name];
+    const given = args();
+    let allFine = true;
+    for (let i = 0; i < 2; ++i) {
+      const place = Math.floor(random() * fine.length);
+      const bad = pick(Object.keys(badValues));
+      given[place] = badValues[bad]();
+      allFine &&= fine[place].includes(bad);
+    }
+    // A later good value may not replace an earlier bad one: places are only ever made worse.
+    const error = await errorOf(() => live[name](...given));
+    tally.check(
+      matches('none', error) && (allFine || error === undefined || error instanceof Error),
+      () => `${name} with two bad arguments: ${String(error)}`,
+    );
+  }
+  tally.check(
+    (await live.embed(...texts(), undefined, 0)).embeddings.length === 16,
+    'the encoder no longer embeds after the misuse',
+  );
+}
