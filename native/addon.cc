@@ -4,10 +4,9 @@
 #include "boundary/entry.h"
 #include "boundary/environment.h"
 #include "boundary/functions.h"
+#include "boundary/tokenizer_object.h"
 #if defined(SIMGPT_TEST_HOOKS)
 #include "boundary/test_functions.h"
-#else
-#include "boundary/tokenizer_object.h"
 #endif
 
 namespace simgpt {
@@ -22,11 +21,10 @@ static Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   export_function<inspect_safetensors>(exports, "inspectSafetensors");
   export_function<read_tensor>(exports, "readTensor");
   export_function<copy_safetensors_files>(exports, "copySafetensors");
-  define_encoder(exports);  // NativeEncoder, loadEncoder
+  define_encoder(exports);    // NativeEncoder, loadEncoder
+  define_tokenizer(exports);  // NativeTokenizer, loadTokenizer
 #if defined(SIMGPT_TEST_HOOKS)
   define_test_functions(exports);
-#else
-  define_tokenizer(exports);  // NativeTokenizer, loadTokenizer
 #endif
   return exports;
 }

@@ -72,8 +72,8 @@ Napi::Value describe_tokenizer(const Napi::CallbackInfo& info) {
 
 // tokenToId(token): number | undefined
 Napi::Value token_to_id(const Napi::CallbackInfo& info) {
-  const std::string token = string_argument(info[0], "token");
-  const std::optional<int32_t> id = live_tokenizer(info)->token_to_id(token);
+  const std::shared_ptr<const Tokenizer> tokenizer = live_tokenizer(info);
+  const std::optional<int32_t> id = tokenizer->token_to_id(string_argument(info[0], "token"));
   return id ? Napi::Value::From(info.Env(), *id) : info.Env().Undefined();
 }
 

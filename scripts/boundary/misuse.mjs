@@ -1,6 +1,6 @@
 // A2: every export, on a `this` in every state, with every bad argument in every place: always a
 // JavaScript error of the documented class.
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -41,7 +41,14 @@ const tensorMethods = {
   values: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
   dispose: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
 };
+const tokenizerMethods = {
+  tokenize: { args: () => [...texts(), {}, 1], fine: [[], [], objects, []] },
+  tokenToId: { args: () => ['a'], fine: [['string']] },
+  info: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
+  dispose: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
+};
 const functions = {
+  loadTokenizer: { args: () => [encoderSpec.tokenizer, 1], fine: [[], []] },
   loadEncoder: { args: () => [encoderSpec, 1], fine: [[], []] },
   cancel: { args: () => [12345], fine: [[]] },
   setThreads: { args: () => [2], fine: [[]] },
@@ -51,7 +58,32 @@ const functions = {
     fine: [[], [], []],
   },
   makeTensor: { args: () => [64], fine: [[]] },
+  inspectSafetensors: { args: () => ['/no/file', 1], fine: [['string'], []] },
+  readTensor: { args: () => ['/no/file', 'name', 1], fine: [['string'], ['string'], []] },
+  copySafetensors: {
+    args: () => ['/no/folder/file', [{ path: '/no/file', tensors: [] }], 1],
+    fine: [['string'], [], []],
+  },
 };
+const wordPiece = {
+  kind: 'wordPiece',
+  lowercase: true,
+  stripAccents: null,
+  handleChineseChars: true,
+};
+// Exports without arguments, and those of the test module that are not the boundary's.
+const others = [
+  ...[
+    'buildInfo',
+    'cpuInfo',
+    'counters',
+    'clearFault',
+    'threadState',
+    'NativeEncoder',
+    'NativeTokenizer',
+  ],
+  ...['TestTensor', 'setFault', 'configureEncoder', 'cgroupQuota', 'parseThreads'],
+];
 
 /** Handles in each state; `release` ends them. */
 async function makeStates(addon, foreignAddon, make, other) {
@@ -170,6 +202,23 @@ async function checkSpec(tally, addon) {
   }
 }
 
+// A new export without a line in the tables above is a red row.
+function checkCompleteness(tally, addon) {
+  for (const name of Object.keys(addon)) {
+    tally.check(name in functions || others.includes(name), `${name} has no misuse test`);
+  }
+  const named = [
+    [addon.NativeEncoder, methods],
+    [addon.NativeTokenizer, tokenizerMethods],
+    [addon.TestTensor, tensorMethods],
+  ];
+  for (const [Class, table] of named) {
+    for (const name of Object.getOwnPropertyNames(Class.prototype)) {
+      tally.check(name === 'constructor' || name in table, `${name}() has no misuse test`);
+    }
+  }
+}
+
 /** Passes over the whole table, then seeded pairs of bad arguments, until `count` calls were made. */
 export async function misuse(tally, { module, count, seed }) {
   const addon = loadModule(module);
@@ -177,9 +226,11 @@ export async function misuse(tally, { module, count, seed }) {
   const copy = join(folder, 'foreign.node');
   copyFileSync(module, copy);
   const foreign = loadModule(copy);
-  rmSync(folder, { recursive: true });
+  const vocabPath = join(folder, 'vocab.txt');
+  writeFileSync(vocabPath, '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n');
   const makeEncoder = (from) => from.loadEncoder(encoderSpec, 0);
   const makeTensor = (from) => from.makeTensor(64);
+  const makeTokenizer = (from) => from.loadTokenizer({ ...wordPiece, vocabPath }, 0);
 
   const encoders = await makeStates(addon, foreign, makeEncoder, await makeTensor(addon));
   await checkMethods(tally, addon, encoders, methods);
@@ -187,9 +238,14 @@ export async function misuse(tally, { module, count, seed }) {
   const tensors = await makeStates(addon, foreign, makeTensor, await makeEncoder(addon));
   await checkMethods(tally, addon, tensors, tensorMethods);
   await tensors.release();
+  const tokenizers = await makeStates(addon, foreign, makeTokenizer, await makeTensor(addon));
+  await checkMethods(tally, addon, tokenizers, tokenizerMethods);
+  await tokenizers.release();
+  rmSync(folder, { recursive: true });
+  checkCompleteness(tally, addon);
   await checkFunctions(tally, addon);
   await checkSpec(tally, addon);
-  for (const Class of [addon.NativeEncoder, addon.TestTensor]) {
+  for (const Class of [addon.NativeEncoder, addon.NativeTokenizer, addon.TestTensor]) {
     for (const construct of [
       () => new Class(),
       () => Class(),
