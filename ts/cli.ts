@@ -7,6 +7,9 @@ import { forTerminal } from './cli/terminal.js';
 
 // In the order in which --help lists them. Only the file of the named command is loaded.
 const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
+  embed: () => import('./cli/embed.js'),
+  similarity: () => import('./cli/similarity.js'),
+  evaluate: () => import('./cli/evaluate.js'),
   setup: () => import('./cli/setup.js'),
   doctor: () => import('./cli/doctor.js'),
 };
