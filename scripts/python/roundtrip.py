@@ -1,0 +1,124 @@
+"""The Python side of scripts/roundtrip_python.mjs, on the real libraries.
+
+    roundtrip.py make DIR            writes small random models as sentence-transformers folders,
+                                     PyTorch checkpoints and a hostile pickle
+    roundtrip.py encode DIR TEXTS    prints [[...]] embeddings of the JSON list of texts
+    roundtrip.py pooled DIR TEXTS    the same from transformers alone: tanh pooler over the first token
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+import torch  # noqa: E402
+from sentence_transformers import SentenceTransformer, models  # noqa: E402
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel  # noqa: E402
+from transformers import RobertaConfig, RobertaModel  # noqa: E402
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+SIZES = dict(
+    hidden_size=24, num_hidden_layers=3, num_attention_heads=2, intermediate_size=40, initializer_range=0.5
+)
+
+
+def write_wordpiece(folder: Path) -> int:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", *LETTERS]
+    words += [f"##{letter}" for letter in LETTERS] + list(".,!?0123456789")
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n", "utf8")
+    settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 48}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf8")
+    return len(words)
+
+
+def plain_bert(folder: Path, activation: str = "gelu") -> Path:
+    folder.mkdir(parents=True)
+    torch.manual_seed(7)
+    size = write_wordpiece(folder)
+    config = BertConfig(vocab_size=size, max_position_embeddings=64, hidden_act=activation, **SIZES)
+    BertModel(config).save_pretrained(folder)
+    # Through the library once, so that tokenizer.json is its own.
+    AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
+    return folder
+
+
+def plain_roberta(folder: Path) -> Path:
+    from tokenizers import ByteLevelBPETokenizer
+
+    folder.mkdir(parents=True)
+    torch.manual_seed(8)
+    tokenizer = ByteLevelBPETokenizer()
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    texts = ["the cat sat on the mat", "a longer sentence about nothing in particular"] * 20
+    tokenizer.train_from_iterator(texts, vocab_size=320, special_tokens=specials)
+    tokenizer.save_model(str(folder))
+    settings = {"tokenizer_class": "RobertaTokenizer", "model_max_length": 48}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf8")
+    config = RobertaConfig(
+        vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=66, type_vocab_size=1, **SIZES
+    )
+    RobertaModel(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
+    return folder
+
+
+def save(modules: list, folder: Path, **options) -> None:
+    SentenceTransformer(modules=modules, device="cpu", **options).save(
+        str(folder), create_model_card=False
+    )
+
+
+class Hostile:
+    def __reduce__(self):
+        return (os.system, (f"touch {os.environ['SIMGPT_CANARY']}",))
+
+
+def make(root: Path) -> None:
+    bert, tanh_bert = plain_bert(root / "plain-bert"), plain_bert(root / "plain-tanh", "gelu_new")
+    roberta = plain_roberta(root / "plain-roberta")
+    transformer = lambda folder: models.Transformer(str(folder))  # noqa: E731
+    save([transformer(bert), models.Pooling(24, "mean"), models.Normalize()], root / "mean")
+    modes = ("lasttoken", "cls", "max")
+    dense = models.Dense(72, 10, activation_function=torch.nn.Tanh())
+    save([transformer(tanh_bert), models.Pooling(24, modes), dense, models.Normalize()], root / "list")
+    modes = ("mean", "mean_sqrt_len_tokens", "weightedmean")
+    gelu = models.Dense(72, 31, bias=False, activation_function=torch.nn.GELU())
+    relu = models.Dense(31, 7, activation_function=torch.nn.ReLU())
+    prompts = {"query": "the cat ", "document": ""}
+    save(
+        [transformer(roberta), models.Pooling(24, modes), gelu, relu],
+        root / "roberta",
+        prompts=prompts,
+        default_prompt_name="query",
+    )
+    for name in ("simcse", "hostile"):
+        copy = root / name
+        copy.mkdir()
+        for path in bert.iterdir():
+            if path.suffix != ".safetensors":
+                (copy / path.name).write_bytes(path.read_bytes())
+    state = {f"bert.{k}": v for k, v in AutoModel.from_pretrained(bert).state_dict().items()}
+    torch.save({**state, "cls.predictions.bias": torch.zeros(3)}, root / "simcse/pytorch_model.bin")
+    torch.save({**state, "x": Hostile()}, root / "hostile/pytorch_model.bin")
+
+
+def encode(folder: str, texts: list[str]) -> list:
+    model = SentenceTransformer(folder, device="cpu")
+    return model.encode(texts, batch_size=3, convert_to_numpy=True).tolist()
+
+
+def pooled(folder: str, texts: list[str]) -> list:
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    rows = tokenizer(texts, padding=True, truncation=True, max_length=48, return_tensors="pt")
+    with torch.no_grad():
+        return model(**rows).pooler_output.tolist()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    if sys.argv[1] == "make":
+        make(Path(sys.argv[2]))
+    else:
+        work = {"encode": encode, "pooled": pooled}[sys.argv[1]]
+        print("RESULT " + json.dumps(work(sys.argv[2], json.loads(sys.argv[3]))))

@@ -1,0 +1,107 @@
+// Do folders go between Python and here and back without changing a vector?
+//   node scripts/roundtrip_python.mjs --python VENV/bin/python [--model FOLDER]
+// VENV: pip install sentence-transformers==6.* torch==2.11.0 safetensors. Reads folders that the real
+// sentence-transformers wrote, writes each anew, lets Python load both and compares embeddings to
+// 1e-5; then the same for converted PyTorch checkpoints, a hostile pickle among them.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { readCheckpoint } from '../dist/encoder/checkpoint.js';
+import { exportCheckpoint } from '../dist/encoder/export.js';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const { values: flags } = parseArgs({
+  options: { python: { type: 'string' }, model: { type: 'string' } },
+});
+if (flags.python === undefined) {
+  process.stderr.write('simgpt: expected --python with an interpreter that has the libraries\n');
+  process.exit(2);
+}
+const tolerance = 1e-5;
+const texts = ['', 'the cat sat', 'The CAT, sat!', 'a b c d e f g h', 'the '.repeat(100), 'zzz 9'];
+const work = mkdtempSync(join(tmpdir(), 'simgpt-roundtrip-'));
+const canary = join(work, 'canary');
+let failures = 0;
+
+function python(script, args) {
+  const result = spawnSync(flags.python, [join(root, script), ...args], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    env: { ...process.env, SIMGPT_CANARY: canary },
+  });
+  if (result.error !== undefined) throw result.error;
+  return result;
+}
+
+function vectors(command, folder) {
+  const { stdout, stderr, status } = python('scripts/python/roundtrip.py', [
+    command,
+    folder,
+    JSON.stringify(texts),
+  ]);
+  const line = stdout.split('\n').find((text) => text.startsWith('RESULT '));
+  if (status !== 0 || line === undefined) throw new Error(`${command} ${folder}: ${stderr}`);
+  return JSON.parse(line.slice(7));
+}
+
+function check(name, ok, detail) {
+  if (!ok) failures += 1;
+  process.stdout.write(`${ok ? 'ok    ' : 'FAILED'} ${name}: ${detail}\n`);
+}
+
+function compare(name, left, right) {
+  let worst = left.length === right.length ? 0 : Infinity;
+  left.forEach((row, i) =>
+    row.forEach((value, k) => {
+      const difference = Math.abs(value - (right[i]?.[k] ?? Infinity));
+      worst = Math.max(worst, Number.isNaN(difference) ? Infinity : difference);
+    }),
+  );
+  check(name, worst <= tolerance, `largest difference ${worst.toExponential(1)}`);
+}
+
+/** Written anew twice: the bytes are equal, and Python computes what it did from the original. */
+async function roundTrip(name, folder, options, expected) {
+  const checkpoint = await readCheckpoint(folder, options);
+  const [first, second] = [join(work, `${name}-a`), join(work, `${name}-b`)];
+  await exportCheckpoint(checkpoint, first);
+  await exportCheckpoint(await readCheckpoint(first), second);
+  const same = ['model.safetensors', 'modules.json', 'config.json', '1_Pooling/config.json'].every(
+    (file) => readFileSync(join(first, file)).equals(readFileSync(join(second, file))),
+  );
+  check(`${name}, written twice`, same, same ? 'equal bytes' : 'different bytes');
+  compare(name, expected, vectors('encode', first));
+}
+
+try {
+  const models = join(work, 'models');
+  const made = python('scripts/python/roundtrip.py', ['make', models]);
+  if (made.status !== 0) throw new Error(made.stderr);
+  for (const name of ['mean', 'list', 'roberta']) {
+    const folder = join(models, name);
+    await roundTrip(name, folder, {}, vectors('encode', folder));
+  }
+  const plain = join(models, 'plain-bert');
+  const pooler = vectors('pooled', plain);
+  await roundTrip('pooler', plain, { pooling: 'cls', head: 'pooler' }, pooler);
+
+  const simcse = join(work, 'simcse');
+  const converted = python('tools/convert.py', [join(models, 'simcse'), simcse, '--simcse', 'sup']);
+  check('convert SimCSE', converted.status === 0, (converted.stdout + converted.stderr).trim());
+  await roundTrip('simcse', simcse, {}, pooler);
+
+  const refused = python('tools/convert.py', [join(models, 'hostile'), join(work, 'hostile')]);
+  const left = existsSync(canary) || existsSync(join(work, 'hostile'));
+  check('hostile pickle', refused.status === 1 && !left, refused.stderr.trim());
+  if (flags.model !== undefined) {
+    const folder = resolve(flags.model);
+    await roundTrip('given model', folder, {}, vectors('encode', folder));
+  }
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+process.stdout.write(failures === 0 ? 'all equal\n' : `${failures} failed\n`);
+process.exit(failures === 0 ? 0 : 1);

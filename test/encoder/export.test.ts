@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { readCheckpoint } from '#dist/encoder/checkpoint.js';
+import { exportCheckpoint } from '#dist/encoder/export.js';
+import { inspectSafetensors } from '#dist/encoder/safetensors.js';
+import { safetensorsBytes, tensor } from '../native/safetensors_files.js';
+import {
+  moduleRow,
+  plainFiles,
+  sentenceFiles,
+  temporaryFolder,
+  writeFolder,
+} from './model_folder.js';
+
+const weights = safetensorsBytes(
+  {
+    'bert.embeddings.word_embeddings.weight': tensor('F16', [2, 2], 0, 8),
+    'bert.pooler.dense.weight': tensor('F32', [2, 1], 8, 16),
+    'mlp.dense.bias': tensor('F32', [2], 16, 24),
+    'mlp.dense.weight': tensor('F32', [1], 24, 28),
+  },
+  28,
+);
+const dense = safetensorsBytes({ 'linear.weight': tensor('F32', [8, 24], 0, 768) }, 768);
+
+function tree(dir: string): Record<string, string> {
+  const names = (readdirSync(dir, { recursive: true }) as string[]).sort();
+  const files = names.filter((name) => /\.\w+$/.test(name));
+  return Object.fromEntries(files.map((name) => [name, readFileSync(join(dir, name), 'base64')]));
+}
+
+test('a sentence-transformers folder is written so that it reads back the same', async () => {
+  using folder = temporaryFolder();
+  const [source, first, second] = ['source', 'first', 'second'].map((name) =>
+    join(folder.path, name),
+  ) as [string, string, string];
+  await writeFolder(source, {
+    ...sentenceFiles,
+    'model.safetensors': weights,
+    'modules.json': ['Transformer', 'Pooling', 'Dense', 'Normalize'].map((name, index) =>
+      moduleRow(index, name),
+    ),
+    '2_Dense/config.json': { in_features: 24, out_features: 8, bias: false },
+    '2_Dense/model.safetensors': dense,
+    'config_sentence_transformers.json': { prompts: { q: 'q: ' }, default_prompt_name: 'q' },
+    'tokenizer_config.json': { do_lower_case: true, auto_map: { AutoTokenizer: ['evil.Evil'] } },
+    'evil.py': 'raise SystemExit',
+  });
+  const before = await readCheckpoint(source);
+  await exportCheckpoint(before, first);
+  const after = await readCheckpoint(first);
+  await exportCheckpoint(after, second);
+  assert.deepEqual(tree(second), tree(first));
+  const comparable = ({
+    dir: _dir,
+    id: _id,
+    weights: _w,
+    dense: _d,
+    tokenizer: _t,
+    ...rest
+  }: typeof after) => rest;
+  assert.deepEqual(comparable(after), comparable(before));
+  assert.deepEqual(
+    after.dense.map(({ weights: _weights, ...rest }) => rest),
+    before.dense.map(({ weights: _weights, ...rest }) => rest),
+  );
+  const text = Object.values(tree(first)).map((content) =>
+    Buffer.from(content, 'base64').toString(),
+  );
+  assert.ok(!text.some((content) => content.includes('evil')));
+  const { tensors } = await inspectSafetensors(after.weights[0] ?? '');
+  assert.deepEqual(
+    tensors.map(({ name, dtype }) => [name, dtype]),
+    [
+      ['bert.pooler.dense.weight', 'F32'],
+      ['bert.embeddings.word_embeddings.weight', 'F16'],
+    ],
+  );
+});
+
+test('a head is written as the Dense module that computes the same', async () => {
+  using folder = temporaryFolder();
+  const source = join(folder.path, 'source');
+  await writeFolder(source, { ...plainFiles, 'model.safetensors': weights });
+  const target = join(folder.path, 'target');
+  await exportCheckpoint(await readCheckpoint(source, { pooling: 'cls', head: 'mlp' }), target);
+  const written = await readCheckpoint(target);
+  assert.deepEqual([written.pooling, written.head, written.normalize], [['cls'], 'none', false]);
+  const [module] = written.dense;
+  assert.deepEqual([module?.activation, module?.inFeatures, module?.outFeatures], ['tanh', 24, 24]);
+  const { tensors } = await inspectSafetensors(module?.weights ?? '');
+  assert.deepEqual(tensors.map(({ name }) => name).sort(), ['linear.bias', 'linear.weight']);
+  const pooler = readCheckpoint(source, { pooling: 'cls', head: 'pooler' });
+  await assert.rejects(exportCheckpoint(await pooler, join(folder.path, 'pooler')), {
+    code: 'modelInvalid',
+    message: /expected a tensor pooler.dense.bias for the head 'pooler'/,
+  });
+  assert.deepEqual(readdirSync(folder.path).sort(), ['source', 'target']);
+});
+
+test('what cannot be written is refused and leaves nothing behind', async () => {
+  using folder = temporaryFolder();
+  const source = join(folder.path, 'source');
+  await writeFolder(source, { ...plainFiles, 'model.safetensors': weights });
+  const target = join(folder.path, 'target');
+  const layered = await readCheckpoint(source, { pooling: 'firstLastMean' });
+  await assert.rejects(exportCheckpoint(layered, target), { code: 'unsupported' });
+  const checkpoint = await readCheckpoint(source, { pooling: 'cls' });
+  const signal = AbortSignal.abort();
+  await assert.rejects(exportCheckpoint(checkpoint, target, { signal }), { code: 'cancelled' });
+  const nowhere = join(folder.path, 'none/target');
+  await assert.rejects(exportCheckpoint(checkpoint, nowhere), { code: 'ioFailed' });
+  writeFileSync(target, 'mine');
+  await assert.rejects(exportCheckpoint(checkpoint, target), { code: 'outputExists' });
+  assert.deepEqual(readdirSync(folder.path).sort(), ['source', 'target']);
+});
