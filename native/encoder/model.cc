@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <cstring>
 
 #include "cpu/cpu.h"
+#include "cpu/workers.h"
 #include "encoder/pooling.h"
 #include "encoder/tokenizer_files.h"
 #include "error.h"
@@ -22,6 +22,16 @@ namespace {
 // second- and third-level caches of a core hold. Larger chunks measured up to 25 % slower.
 constexpr int64_t kChunkBytes = 6 << 20;
 constexpr int64_t kLeastChunkTokens = 64;
+// A lone chunk of less work than this (8 ms of one core) stays on one thread: the barrier behind
+// each operator costs as much as a second thread gains, and far more on a busy machine.
+constexpr int64_t kLeastSharedFlop = 2'000'000'000;
+
+// Multiply-adds count two; PERFORMANCE 1, without attention.
+int64_t linear_flop(const EncoderConfig& config, int64_t tokens) {
+  const int64_t hidden = config.hidden_size;
+  return 2 * config.layer_count * (4 * hidden * hidden + 2 * hidden * config.intermediate_size) *
+         tokens;
+}
 
 PackedRows chunk_rows(const Chunk& chunk, const TokenBatch& batch, const EncoderConfig& config) {
   PackedRows rows;
@@ -137,17 +147,18 @@ EmbedResult EncoderModel::embed_tokens(const TokenBatch& batch, const EmbedOptio
       plan_chunks(batch.cu_seqlens, chunk_budget(options.batch_tokens, batch.cu_seqlens.back())),
       at::zeros({texts, width}, dtype)};
 
-  // Whole chunks on each thread keep every product on one core: no barrier per operator. A single
-  // chunk spreads its operators over the threads instead. CUDA is steered from one thread.
-  const int64_t workers = spec_.backend == Backend::kCpu
-                              ? std::min<int64_t>(thread_count(), std::ssize(run.chunks))
-                              : 1;
-  if (workers <= 1) {
+  // Whole chunks on each thread keep every product on one core. A single large chunk spreads its
+  // operators over the threads instead. CUDA is steered from one thread.
+  const bool alone = run.chunks.size() <= 1;
+  const bool shares_operators =
+      alone && linear_flop(spec_.config, batch.cu_seqlens.back()) >= kLeastSharedFlop;
+  if (spec_.backend != Backend::kCpu || shares_operators) {
     work(run, /*reports=*/true);
   } else {
-    at::parallel_for(0, workers, 1, [&](int64_t begin, int64_t end) {
+    const auto workers = std::min<int64_t>(thread_count(), std::ssize(run.chunks));
+    run_workers(static_cast<int>(std::max<int64_t>(workers, 1)), [&](int worker) {
       const c10::InferenceMode inference_here;
-      for (int64_t worker = begin; worker < end; ++worker) work(run, worker == 0);
+      work(run, /*reports=*/worker == 0);
     });
   }
 
