@@ -46,7 +46,7 @@ function vocabulary(tokens: readonly string[]): { [token: string]: number } {
 }
 
 export function smallWordPiece(extra: readonly string[] = []): TokenizerJson {
-  const letters = [...'abcdeABCDE01éß你한!.-<'];
+  const letters = Array.from('abcdeABCDE01éß你한!.-<');
   const vocab = vocabulary([
     '[PAD]',
     '[UNK]',

@@ -1,7 +1,7 @@
 import { randomSource } from './safetensors_files.js';
 
 const specials = ['[CLS]', '[SEP]', '[MASK]', '[CL', '<s>', '</s>', '<mask>', '<|endoftext|>'];
-const spaces = [...' \t\n\r\u000b\u0085\u00a0\u2028\u3000'];
+const spaces = Array.from(' \t\n\r\u000b\u0085\u00a0\u2028\u3000');
 const pieces = [
   "'s",
   "'t",
