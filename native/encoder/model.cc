@@ -1,7 +1,6 @@
 #include "encoder/model.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 
 #include "cpu/cpu.h"
 #include "cpu/workers.h"
+#include "cuda/plugin_loader.h"
 #include "encoder/pooling.h"
 #include "encoder/tokenizer_files.h"
 #include "error.h"
@@ -84,11 +84,7 @@ struct EncoderModel::Run {
 EncoderModel::EncoderModel(const EncoderSpec& spec, const CancelToken& cancel)
     : spec_(spec), request_(hidden_request(spec.pooling)) {
   const c10::InferenceMode inference;
-  if (spec.backend == Backend::kCuda && !at::globalContext().hasCUDA()) {
-    throw Error("deviceUnavailable",
-                "device 'cuda' needs a GPU and the CUDA distribution of LibTorch; this LibTorch "
-                "sees none: use device 'cpu'");
-  }
+  if (spec.backend == Backend::kCuda) cuda::plugin();  // throws where the device cannot be used
   tokenizer_ = load_tokenizer(spec.tokenizer);
   if (tokenizer_->max_id() >= spec.config.vocab_size) {
     throw Error("modelInvalid", spec.tokenizer.path + ": expected token ids below " +
