@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { addonPath } from './addon_path.js';
 import { SimgptError } from './errors.js';
 
 /**
@@ -228,12 +228,12 @@ export interface NativeTokenizer {
   dispose(): Promise<void>;
 }
 
-const addonPath = fileURLToPath(new URL('../build/Release/simgpt.node', import.meta.url));
 const require = createRequire(import.meta.url);
 let loaded: NativeBinding | undefined;
 
 function load(): NativeBinding {
-  if (!existsSync(addonPath)) {
+  const path = addonPath();
+  if (!existsSync(path)) {
     throw new SimgptError(
       'addonMissing',
       'the native addon is not built: run `npm run setup` in a clone, ' +
@@ -241,7 +241,7 @@ function load(): NativeBinding {
     );
   }
   try {
-    const binding = require(addonPath) as NativeBinding;
+    const binding = require(path) as NativeBinding;
     binding.setErrorClass(SimgptError);
     return binding;
   } catch (cause) {

@@ -90,9 +90,11 @@ async function cmakeJs(step, args) {
     show: true,
   });
   if (code !== 0) {
-    const first = output.split('\n').find((line) => /error[: ]/i.test(line)) ?? '';
+    const first = output
+      .split('\n')
+      .find((line) => /\b(?:error|fatal)\b.*:/i.test(line) && !line.startsWith('cd '));
     throw setupError(
-      `expected the addon to build, received an error in its ${step} step: ${first.trim()}`,
+      `expected the addon to build, received an error in its ${step} step: ${(first ?? `exit code ${code}`).trim()}`,
     );
   }
 }
