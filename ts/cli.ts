@@ -7,6 +7,7 @@ import { forTerminal } from './cli/terminal.js';
 
 // In the order in which --help lists them. Only the file of the named command is loaded.
 const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
+  start: () => import('./cli/start.js'),
   embed: () => import('./cli/embed.js'),
   similarity: () => import('./cli/similarity.js'),
   evaluate: () => import('./cli/evaluate.js'),

@@ -15,6 +15,7 @@ import {
   listArgument,
   loadModel,
   modelOptions,
+  modelSettings,
 } from './model_options.js';
 import type { ModelFlags } from './model_options.js';
 import { printJson, printResult } from './print.js';
@@ -160,19 +161,7 @@ async function score(
     signal,
     onProgress: progress.update,
   }).finally(progress.stop);
-  const prompt = flags.prompt ?? checkpoint.defaultPrompt;
-  const settings = {
-    model: checkpoint.id,
-    revision: checkpoint.revision,
-    pooling: checkpoint.pooling.join('+'),
-    head: checkpoint.head,
-    normalize: flags.normalize ?? checkpoint.normalize,
-    maxTokens: checkpoint.maxTokens,
-    precision: encoder.precision,
-    prompt: prompt === 'none' ? null : prompt,
-    dimensions: flags.dimensions ?? encoder.dimensions,
-  };
-  return { settings, scores };
+  return { settings: modelSettings(encoder, flags), scores };
 }
 
 async function print(report: StsReport, flags: StsFlags): Promise<void> {

@@ -27,6 +27,8 @@ export interface ResolveOptions {
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /** Default: HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub. */
   readonly cacheDir?: string | undefined;
+  /** Look in the cache alone, as with HF_HUB_OFFLINE. */
+  readonly offline?: boolean | undefined;
 }
 
 /** A model folder on this machine and where it came from. */
@@ -142,7 +144,8 @@ export async function resolveModel(
     );
   }
   const revision = checkRevision(options.revision ?? 'main');
-  const settings = readHubSettings(process.env, options.cacheDir);
+  const stated = readHubSettings(process.env, options.cacheDir);
+  const settings = { ...stated, offline: stated.offline || options.offline === true };
   const repo: Repo = { type: 'model', name: pathOrId };
   const cached = await cachedCommit(settings.cacheDir, repo, revision);
   if (
