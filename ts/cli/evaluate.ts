@@ -80,8 +80,27 @@ export function register(program: Command): void {
   for (const option of modelOptions({ precision: 'float32' })) {
     sts.addOption(option);
   }
+  sts.addHelpText('after', stsHelp);
   sts.action((flags) => run(flags as unknown as StsFlags));
 }
+
+const stsHelp = `
+Data
+  --data takes folders with sts12.tsv ... sts16.tsv, stsb.tsv and sickr.tsv (one header line
+  "split subset score sentence1 sentence2", tabs, no quoting), or the folders of SentEval
+  (STS12-en-test ... STSBenchmark, SICK). Row counts must be the published ones. The protocol
+  decides rows and rounding: mteb takes all 9,927 SICK-R pairs, senteval the 4,927 of its test
+  split; the text is the folder's.
+
+  --fetch downloads the data sets mteb/sts12-sts ... mteb/sickr-sts at pinned commits through the
+  hub's cache (HF_HOME, HF_TOKEN, HF_HUB_OFFLINE are obeyed) and needs @huggingface/hub. The hub
+  has SICK-R without its splits, so senteval needs SICK from elsewhere. This has been tested
+  against a local server that speaks the hub's protocol, not against the hub itself.
+
+Examples
+  simgpt evaluate sts --model sentence-transformers/all-MiniLM-L6-v2 --data sts
+  simgpt evaluate sts --model A --compare B --data sts --protocol senteval --markdown
+`;
 
 function outputOptions(): Option[] {
   const forms = ['json', 'markdown', 'latex', 'csv'];
