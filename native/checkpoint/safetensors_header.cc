@@ -23,6 +23,7 @@ class HeaderParser {
  public:
   HeaderParser(std::string_view text, const std::string& path)
       : path_(path),
+        text_(text),
         reader_(text, {.source = path,
                        .code = "fileInvalid",
                        .max_bytes = kMaxHeaderBytes,
@@ -138,7 +139,9 @@ class HeaderParser {
       fail(field, "whole numbers >= 0", json_kind_name(reader_.peek()));
     }
     const int64_t value = reader_.read_integer();
-    if (value < 0) fail(field, "whole numbers >= 0", std::to_string(value));
+    // The sign first: the reference refuses -0 as well.
+    if (text_[reader_.value_offset()] == '-')
+      fail(field, "whole numbers >= 0", std::to_string(value));
     return value;
   }
 
@@ -172,6 +175,7 @@ class HeaderParser {
   }
 
   const std::string& path_;
+  const std::string_view text_;
   JsonReader reader_;
   SafetensorsHeader header_;
   TensorInfo tensor_;  // the one being read
@@ -267,8 +271,8 @@ std::string printable_name(std::string_view name) {
 SafetensorsHeader parse_safetensors_header(std::string_view text, uint64_t data_bytes,
                                            const std::string& path) {
   SafetensorsHeader header = HeaderParser(text, path).parse();
-  check_coverage(header, data_bytes, path);
   check_names(header, path);
+  check_coverage(header, data_bytes, path);
   return header;
 }
 

@@ -257,9 +257,39 @@ Outcome trial(Random& random, bool show) {
   return outcome;
 }
 
+// For the differential against the reference reader: files and our verdicts on standard output, as
+// (u32 length, file bytes, u32 length, refusal or nothing).
+void emit(uint64_t seed, uint64_t trials) {
+  const auto put = [](const std::string& bytes) {
+    const auto length = static_cast<uint32_t>(bytes.size());
+    std::fwrite(&length, sizeof length, 1, stdout);
+    std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+  };
+  for (uint64_t trial = 0; trial < trials; ++trial) {
+    Random random(seed, trial);
+    uint64_t data_bytes = 0;
+    const std::string text = mutated_header(random, &data_bytes);
+    const uint64_t length = text.size();
+    std::string file(8, '\0');
+    std::memcpy(file.data(), &length, 8);
+    put(file + text + std::string(data_bytes, '\x3c'));
+    try {
+      parse_safetensors_header(text, data_bytes, "fuzz");
+      put("");
+    } catch (const Error& error) {
+      put(error.what());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace simgpt::fuzz
 
 int main(int count, char** arguments) {
+  if (count == 4 && std::strcmp(arguments[1], "--emit") == 0) {
+    simgpt::fuzz::emit(std::strtoull(arguments[2], nullptr, 10),
+                       std::strtoull(arguments[3], nullptr, 10));
+    return 0;
+  }
   return simgpt::fuzz::run(count, arguments, {"safetensors", simgpt::fuzz::trial});
 }
