@@ -9,7 +9,7 @@ import { root } from './setup/paths.mjs';
 
 const releases = ['22.23.3', '24.21.0'];
 // Small, and between them through every layer: command line, addon, encoder.
-const defaultFiles = ['cli/', 'native/', 'encoder/golden'];
+const defaultFiles = ['cli/cli', 'cli/doctor', 'native/addon', 'native/jobs', 'encoder/golden'];
 
 const folder = join(root, 'build/node');
 const alias = (release) => `node-${release.split('.')[0]}`;

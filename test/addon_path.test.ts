@@ -14,9 +14,9 @@ test('the addon is looked for in the package, then in the per-user cache', async
   mkdirSync(join(copy, 'dist'), { recursive: true });
   copyFileSync(join(repoRoot, 'dist/addon_path.js'), join(copy, 'dist/addon_path.js'));
   writeFileSync(join(copy, 'package.json'), '{ "type": "module", "version": "1.2.3" }');
-  const { addonPath } = (await import(
-    pathToFileURL(join(copy, 'dist/addon_path.js')).href
-  )) as typeof import('#dist/addon_path.js');
+  const { addonPath } = (await import(pathToFileURL(join(copy, 'dist/addon_path.js')).href)) as {
+    readonly addonPath: (env: NodeJS.ProcessEnv) => string;
+  };
 
   const local = join(copy, 'build/Release/simgpt.node');
   const env = { XDG_CACHE_HOME: join(sandbox, 'cache') };

@@ -52,8 +52,8 @@ Napi::Value clear_fault(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), armed().stage.exchange(-1) != -1);
 }
 
-// counters(): { tiles, jobs, liveEncoders, wakesAfterClosing } of the whole process, and what V8 was
-// told of native memory: externalBytes of this isolate
+// counters(): { tiles, jobs, liveEncoders, wakesAfterClosing } of the whole process, and what V8
+// was told of native memory: externalBytes of this isolate
 Napi::Value counters(const Napi::CallbackInfo& info) {
   const TestCounters& counters = test_counters();
   Napi::Object object = Napi::Object::New(info.Env());

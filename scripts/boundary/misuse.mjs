@@ -73,16 +73,18 @@ const wordPiece = {
 };
 // Exports without arguments, and those of the test module that are not the boundary's.
 const others = [
-  ...[
-    'buildInfo',
-    'cpuInfo',
-    'counters',
-    'clearFault',
-    'threadState',
-    'NativeEncoder',
-    'NativeTokenizer',
-  ],
-  ...['TestTensor', 'setFault', 'configureEncoder', 'cgroupQuota', 'parseThreads'],
+  'buildInfo',
+  'cpuInfo',
+  'counters',
+  'clearFault',
+  'threadState',
+  'NativeEncoder',
+  'NativeTokenizer',
+  'TestTensor',
+  'setFault',
+  'configureEncoder',
+  'cgroupQuota',
+  'parseThreads',
 ];
 
 /** Handles in each state; `release` ends them. */

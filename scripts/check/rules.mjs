@@ -17,7 +17,7 @@ export function trackedFiles(root) {
 const lineRules = [
   { files: /^(?!scripts\/check\/)/, pattern: /\b(?:TODO|FIXME|XXX)\b/, say: 'an open end' },
   {
-    files: /^native\/(?!boundary\/).*\.(?:h|cc|cu)$/,
+    files: /^native\/(?!boundary\/|fuzz\/).*\.(?:h|cc|cu)$/,
     pattern: /(?<![\w.])(?:new\s+[A-Za-z_:]+\s*[({[<]|delete\s+[a-z_]|delete\[\])/,
     say: 'new or delete outside native/boundary',
     code: true,
@@ -36,7 +36,7 @@ const lineRules = [
   },
   {
     files: /^native\/(?!cuda\/).*\.(?:h|cc)$/,
-    pattern: /#include [<"](?:c10\/cuda|ATen\/cuda|cuda)/,
+    pattern: /#include (?:[<"](?:c10|ATen)\/cuda\/|<cuda)/,
     say: 'a CUDA header outside native/cuda',
     code: true,
   },
