@@ -10,6 +10,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readCheckpoint } from '../dist/encoder/checkpoint.js';
+import { Encoder } from '../dist/encoder/encoder.js';
 import { exportCheckpoint } from '../dist/encoder/export.js';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
@@ -63,6 +64,17 @@ function compare(name, left, right) {
   check(name, worst <= tolerance, `largest difference ${worst.toExponential(1)}`);
 }
 
+/** Our encoder's vectors of the same texts. */
+async function ours(folder, options) {
+  const encoder = await Encoder.load(folder, options);
+  try {
+    const { embeddings, shape } = await encoder.embed(texts);
+    return texts.map((_, i) => [...embeddings.subarray(i * shape[1], (i + 1) * shape[1])]);
+  } finally {
+    await encoder.dispose();
+  }
+}
+
 /** Written anew twice: the bytes are equal, and Python computes what it did from the original. */
 async function roundTrip(name, folder, options, expected) {
   const checkpoint = await readCheckpoint(folder, options);
@@ -74,6 +86,8 @@ async function roundTrip(name, folder, options, expected) {
   );
   check(`${name}, written twice`, same, same ? 'equal bytes' : 'different bytes');
   compare(name, expected, vectors('encode', first));
+  compare(`${name}, our encoder`, expected, await ours(folder, options));
+  compare(`${name}, our encoder on what we wrote`, expected, await ours(first, {}));
 }
 
 try {
