@@ -54,6 +54,12 @@ export async function downloadWheels(wheels, dir) {
     await rm(temporary, { recursive: true, force: true });
   }
   progress.done();
+  const names = await readdir(dir);
+  const absent = wheels.filter((wheel) => !names.includes(wheel.file));
+  if (absent.length > 0) {
+    const files = absent.map((wheel) => wheel.file).join(', ');
+    throw setupError(`expected pip to fetch ${files}, received other files of that release`);
+  }
 }
 
 async function pipDownload(wheels, dir, temporary) {

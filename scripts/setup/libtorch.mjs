@@ -183,17 +183,15 @@ async function fetchWheels(dir, wheels) {
   const download = `${dir}.download`;
   await downloadWheels(wheels, download);
   const target = await mkdtemp(`${dir}.unpack-`);
-  const total = wheels.reduce((sum, wheel) => sum + wheel.size, 0);
-  const progress = createProgress('unpack', total);
+  const progress = createProgress('verify and unpack');
   let files = 0;
   let done = 0;
   for (const wheel of wheels) {
     const unpacked = await unpackPinned(join(download, wheel.file), wheel, target, {
       executable: (name) => /^nvidia\/cu13\/(?:nvvm\/)?bin\//.test(name),
-      onBytes: () => progress.update(done),
+      onBytes: (bytes) => progress.update((done += bytes)),
     });
     files += unpacked.files;
-    done += wheel.size;
   }
   progress.done();
   const [{ sha256 }] = wheels;

@@ -30,7 +30,8 @@ export async function main(args) {
     if (error.details) {
       say(error.details);
     }
-    say(`simgpt: ${error.isSetupError ? error.message : (error.stack ?? error)}`);
+    const told = error.isSetupError || /^expected /.test(error.message);
+    say(`simgpt: ${told ? error.message : (error.stack ?? error)}`);
     return 1;
   }
 }

@@ -6,19 +6,25 @@ export function say(text) {
 }
 
 /**
- * Bytes done of a known total: one line rewritten on a terminal, a line every few seconds in a pipe.
+ * Bytes done: one line rewritten on a terminal, a line every few seconds in a pipe.
  * @param {string} label
- * @param {number} total  bytes
+ * @param {number} [total]  bytes, where it is known
  */
 export function createProgress(label, total) {
   const started = Date.now();
   let shown = Date.now();
+  let latest = 0;
   const text = (done) => {
-    const percent = Math.min(100, Math.floor((100 * done) / Math.max(1, total)));
+    if (total === undefined) {
+      return `  ${label}: ${megabytes(done)} MB`;
+    }
+    const percent = Math.floor((100 * done) / Math.max(1, total));
     return `  ${label}: ${megabytes(done)} of ${megabytes(total)} MB (${percent} %)`;
   };
   return {
-    update(done) {
+    update(bytes) {
+      // A download is counted twice while it is moved to its place.
+      const done = (latest = Math.min(bytes, total ?? bytes));
       const now = Date.now();
       if (now - shown < (process.stderr.isTTY ? 100 : lineEveryMs)) {
         return;
@@ -28,7 +34,7 @@ export function createProgress(label, total) {
     },
     done() {
       const seconds = ((Date.now() - started) / 1000).toFixed(1);
-      const line = `  ${label}: ${megabytes(total)} MB in ${seconds} s`;
+      const line = `  ${label}: ${megabytes(total ?? latest)} MB in ${seconds} s`;
       process.stderr.write(process.stderr.isTTY ? `\r${line}\u001b[K\n` : `${line}\n`);
     },
     clear() {
