@@ -30,7 +30,7 @@ export async function main(args) {
     if (error.details) {
       say(error.details);
     }
-    const told = error.isSetupError || /^expected /.test(error.message);
+    const told = error.isSetupError || String(error.message).startsWith('expected ');
     say(`simgpt: ${told ? error.message : (error.stack ?? error)}`);
     return 1;
   }
