@@ -16,7 +16,8 @@ const tenLines = `import { Encoder } from 'simgpt';
 import type { EmbedResult } from 'simgpt';
 
 await using encoder = await Encoder.load(process.argv[2]!, { pooling: 'mean' });
-const result: EmbedResult = await encoder.embed(['A cat sits on the mat.', 'A cat sits on the mat.']);
+const texts = ['A cat sits on the mat.', 'A cat sits on the mat.'];
+const result: EmbedResult = await encoder.embed(texts, { normalize: true });
 const [rows, dimensions] = result.shape;
 const first = result.embeddings.subarray(0, dimensions);
 const second = result.embeddings.subarray(dimensions);
