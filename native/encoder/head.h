@@ -18,6 +18,7 @@ class Projection {
 
   // pooled [sequences, poolings * hidden] float32 or float64 -> [sequences, dimensions]
   at::Tensor forward(const at::Tensor& pooled) const;
+  bool empty() const { return steps_.empty(); }
   int64_t dimensions() const { return dimensions_; }
   int64_t memory_bytes() const;
 

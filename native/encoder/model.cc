@@ -10,6 +10,7 @@
 #include "cpu/cpu.h"
 #include "cpu/workers.h"
 #include "cuda/plugin_loader.h"
+#include "encoder/mean_pool_normalized.h"
 #include "encoder/pooling.h"
 #include "encoder/tokenizer_files.h"
 #include "error.h"
@@ -190,12 +191,22 @@ void EncoderModel::work(Run& run, bool reports) const {
   }
 }
 
+// The commonest model: mean pooling, nothing behind it, unit rows.
+bool EncoderModel::pools_and_normalizes_at_once(const EmbedOptions& options) const {
+  return spec_.backend != Backend::kReference && options.normalize && options.dimensions == 0 &&
+         projection_->empty() && spec_.pooling == std::vector<Pooling>{Pooling::kMean};
+}
+
 // [sequences of the chunk, dimensions] on the CPU, contiguous
 at::Tensor EncoderModel::embed_chunk(const Chunk& chunk, const TokenBatch& batch,
                                      const EmbedOptions& options, const CancelToken& cancel) const {
   cancel.poll();
   const PackedRows rows = chunk_rows(chunk, batch, spec_.config);
   const HiddenStates states = layers_->forward(rows, request_, cancel);
+  if (pools_and_normalizes_at_once(options)) {
+    const at::Tensor cu_seqlens = at::tensor(rows.cu_seqlens, at::kInt).to(states.last.device());
+    return mean_pool_normalized(states.last.slice(0, 0, rows.tokens()), cu_seqlens).cpu();
+  }
   const at::Tensor pooled = spec_.backend == Backend::kCpu
                                 ? pool_cpu(states, rows.cu_seqlens, spec_.pooling)
                                 : pool_reference(states, rows.cu_seqlens, spec_.pooling).cpu();

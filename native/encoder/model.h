@@ -25,6 +25,7 @@ class EncoderModel final : public Encoder {
  private:
   struct Run;
 
+  bool pools_and_normalizes_at_once(const EmbedOptions& options) const;
   int64_t chunk_budget(int64_t requested, int64_t tokens) const;
   at::Tensor embed_chunk(const Chunk& chunk, const TokenBatch& batch, const EmbedOptions& options,
                          const CancelToken& cancel) const;
