@@ -2,6 +2,7 @@
 //   node scripts/boundary_soak.mjs [--only A1,A4] [--count N | --short] [--seed N] [--defects]
 // Without --count every row runs in full. --defects builds each seeded defect into the test module
 // and expects its row to turn red. Exit code 1 where a row (or a defect) is not as it should be.
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { runDefects } from './boundary/defects.mjs';
@@ -40,7 +41,7 @@ if (values.defects) {
   for (const [id, row] of Object.entries(rows)) {
     if (chosen !== undefined && !chosen.includes(id)) continue;
     const trials = count ?? (values.short ? row.short : row.full);
-    const result = await runRow(id, { count: trials, seed, module: values.module });
+    const result = await runRow(id, { count: trials, seed, module: resolve(values.module) });
     process.stdout.write(`${formatRow(id, trials, result)}\n`);
     if (!result.passed) process.exitCode = 1;
   }

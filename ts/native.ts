@@ -53,6 +53,7 @@ export interface BuildInfo {
   readonly libtorch: string;
   readonly napiVersion: number;
   readonly compiler: string;
+  /** Fingerprint of the sources and tools, as set-up computes it; empty in a build by hand. */
   readonly sourceHash: string;
 }
 

@@ -29,6 +29,7 @@ class Environment {
   // Cancels every job scheduled under that number; a waiting one is rejected at once.
   void cancel(int64_t number);
 
+  bool closing() const { return closing_; }
   uint64_t id() const { return id_; }
   HandleTable& handles() { return handles_; }
   Napi::FunctionReference& error_class() { return error_class_; }

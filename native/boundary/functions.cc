@@ -6,10 +6,6 @@
 #include "arguments.h"
 #include "environment.h"
 
-#if !defined(SIMGPT_SOURCE_HASH)
-#define SIMGPT_SOURCE_HASH ""
-#endif
-
 namespace simgpt {
 
 Napi::Value build_info(const Napi::CallbackInfo& info) {

@@ -176,7 +176,8 @@ Napi::Value dispose_handle(const Napi::CallbackInfo& info, HandleKind kind) {
   // The value leaves the table with this call and is released on the lane, where the jobs called
   // before have dropped theirs.
   std::shared_ptr<void> core = handles.begin_close(key);
-  if constexpr (seeded(Defect::kDisposeImmediate)) {
+  // An ending environment has dropped its jobs: nothing is left to wait for.
+  if (Environment::of(env).closing() || seeded(Defect::kDisposeImmediate)) {
     core.reset();
     handles.finish_close(env, key);
     const Napi::Promise::Deferred done = Napi::Promise::Deferred::New(env);

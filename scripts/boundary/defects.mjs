@@ -25,7 +25,7 @@ const defects = {
   15: { what: 'a failure has no caller', row: 'A3' },
 };
 
-const counts = { A1: 2, A2: 2_500, A3: 400, A4: 9, A7: 1_000, order: 100, cancel: 10, dispose: 5 };
+const counts = { A1: 2, A2: 2_500, A3: 400, A4: 10, A7: 1_000, order: 100, cancel: 10, dispose: 5 };
 const watchdogMs = 90_000;
 
 function run(command, args) {

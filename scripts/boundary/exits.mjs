@@ -21,6 +21,14 @@ const ways = {
       startLong(addon, () => process.exit(9));
     },
   },
+  disposeInExit: {
+    code: 6,
+    run: async (addon) => {
+      const encoder = await addon.loadEncoder(encoderSpec, 0);
+      process.on('exit', () => void encoder.dispose());
+      startLong(addon, () => process.exit(6));
+    },
+  },
   natural: {
     code: 0,
     run: async (addon) => {

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 
 import { SimgptError, encoderSpec, errorOf, loadModule, seededRandom } from './harness.mjs';
 
-function detached() {
-  const array = new Uint8Array(8);
+function detached(Type = Uint8Array) {
+  const array = new Type(8);
   structuredClone(array, { transfer: [array.buffer] });
   return array;
 }
@@ -22,7 +22,7 @@ const badValues = {
   symbol: () => Symbol('x'),
   object: () => ({}),
   detached,
-  shared: () => new Uint8Array(new SharedArrayBuffer(8)),
+  shared: (Type = Uint8Array) => new Type(new SharedArrayBuffer(8)),
 };
 const objects = ['object', 'detached', 'shared'];
 
@@ -181,6 +181,32 @@ async function checkFunctions(tally, addon) {
   }
 }
 
+// Buffers that may not be read, beside offsets that fit what they hold: only the buffer is wrong.
+async function checkBuffers(tally, addon) {
+  const encoder = await addon.loadEncoder(encoderSpec, 0);
+  const resizable = (Type) => new Type(new ArrayBuffer(8, { maxByteLength: 16 }));
+  const buffers = { detached, shared: badValues.shared, resizable };
+  for (const [kind, make] of Object.entries(buffers)) {
+    const bytes = make(Uint8Array);
+    const offsets = Float64Array.of(0, bytes.length);
+    const ids = make(Int32Array);
+    const starts = Int32Array.of(0, ids.length);
+    const made = {
+      embed: () => encoder.embed(bytes, offsets, undefined, 0),
+      tokenize: () => encoder.tokenize(bytes, offsets, undefined, 0),
+      embedTokens: () => encoder.embedTokens(ids, starts, undefined, 0),
+    };
+    for (const [name, call] of Object.entries(made)) {
+      const error = await errorOf(call);
+      tally.check(
+        error instanceof TypeError && error.message.includes(`a ${kind} one`),
+        () => `${name} of a ${kind} buffer: ${String(error)}`,
+      );
+    }
+  }
+  await encoder.dispose();
+}
+
 // Each field of the spec in turn replaced by each bad value.
 async function checkSpec(tally, addon) {
   const fields = [
@@ -247,6 +273,7 @@ export async function misuse(tally, { module, count, seed }) {
   checkCompleteness(tally, addon);
   await checkFunctions(tally, addon);
   await checkSpec(tally, addon);
+  await checkBuffers(tally, addon);
   for (const Class of [addon.NativeEncoder, addon.NativeTokenizer, addon.TestTensor]) {
     for (const construct of [
       () => new Class(),

@@ -53,12 +53,14 @@ export async function buildNative(libtorch, cudaCompiler) {
   const generator = tools.ninja === undefined ? 'Unix Makefiles' : 'Ninja';
   forgetOtherConfiguration(generator);
   say(`addon: building with CMake (${generator}), a few minutes the first time`);
+  const key = nativeKey(libtorch);
   const args = [
     ['-G', generator],
     ['-O', buildDir()],
     ['-p', String(jobs())],
     ['-l', 'warn'],
     [`--CDSIMGPT_LIBTORCH=${libtorch.dir}`],
+    [`--CDSIMGPT_SOURCE_HASH=${key}`],
     [`--CDSIMGPT_NODE_ADDON_API=${installedPackage('node-addon-api').dir}`],
     [`--CDSIMGPT_NODE_API_HEADERS=${installedPackage('node-api-headers').dir}`],
     [
@@ -68,7 +70,6 @@ export async function buildNative(libtorch, cudaCompiler) {
   const warningsAsErrors = process.env.SIMGPT_WERROR === '1' || wasStrict();
   args.push(`--CDSIMGPT_WERROR=${warningsAsErrors ? 'ON' : 'OFF'}`);
   const started = Date.now();
-  const key = nativeKey(libtorch);
   for (const step of ['configure', 'build']) {
     await cmakeJs(step, args);
   }
