@@ -6,7 +6,10 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** A driver per parser (native/fuzz/<id>_fuzz.cc) and its count in the long tier. */
-const targets = [{ id: 'safetensors', count: 200_000 }];
+const targets = [
+  { id: 'safetensors', count: 200_000 },
+  { id: 'tokenizer', count: 200_000 },
+];
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const build = join(root, 'build/fuzz');

@@ -19,6 +19,7 @@ class IdBuffer {
     ids_[size_++] = id;
   }
   void append(const int32_t* ids, size_t count) {
+    if (count == 0) return;  // memcpy takes no null
     if (ids_.size() - size_ < count) grow(count);
     std::memcpy(ids_.data() + size_, ids, count * sizeof(int32_t));
     size_ += count;

@@ -110,6 +110,11 @@ int64_t JsonFields::read_integer(int64_t lowest, int64_t highest) {
   return value;
 }
 
+double JsonFields::read_number() {
+  expect(JsonKind::kNumber);
+  return reader_.read_number();
+}
+
 void JsonFields::read_constant(bool value) {
   if (read_bool() != value) refuse(value ? "true" : "false", value ? "false" : "true");
 }

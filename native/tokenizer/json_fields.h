@@ -29,6 +29,7 @@ class JsonFields {
   std::string read_string();
   std::optional<std::string> read_optional_string();
   int64_t read_integer(int64_t lowest, int64_t highest);
+  double read_number();
   void read_constant(bool value);    // refuses another value as unsupported
   void read_empty_string_or_null();  // likewise
   void skip() { reader_.skip_value(); }

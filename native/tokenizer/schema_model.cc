@@ -69,6 +69,25 @@ void read_wordpiece(JsonReader& reader, TokenizerDefinition& definition, LoadBud
   definition.unknown_id = find_unknown(reader, unknown, definition.vocabulary);
 }
 
+// ["a", "b"]
+void read_merge_pair(JsonReader& reader, const std::string& where,
+                     TokenizerDefinition& definition) {
+  const size_t at = reader.offset();
+  std::string tokens[2];
+  size_t count = 0;
+  bool strings = reader.peek() == JsonKind::kArray;
+  if (strings) reader.begin_array();
+  while (strings && reader.next_element()) {
+    strings = count < 2 && reader.peek() == JsonKind::kString;
+    if (strings) tokens[count++] = std::string(reader.read_string());
+  }
+  if (!strings || count != 2) {
+    reader.fail(at,
+                "expected " + where + " to be \"a b\" or [\"a\", \"b\"], received another value");
+  }
+  add_merge(tokens[0], tokens[1], reader.source() + ": " + where, definition);
+}
+
 void read_merges(JsonReader reader, TokenizerDefinition& definition, LoadBudget& budget) {
   if (reader.peek() != JsonKind::kArray) {
     reader.fail(reader.offset(), std::string("expected model.merges to be an array, received ") +
@@ -76,7 +95,6 @@ void read_merges(JsonReader reader, TokenizerDefinition& definition, LoadBudget&
   }
   bool any_text = false;
   bool any_pair = false;
-  std::string left;
   reader.begin_array();
   while (reader.next_element()) {
     const size_t rank = definition.merges.size();
@@ -85,7 +103,7 @@ void read_merges(JsonReader reader, TokenizerDefinition& definition, LoadBudget&
                   "expected at most " + std::to_string(kMaxMerges) + " merges, received more");
     }
     budget.charge(sizeof(BpeMerge) * 2);
-    const std::string where = reader.source() + ": model.merges[" + std::to_string(rank) + "]";
+    const std::string where = "model.merges[" + std::to_string(rank) + "]";
     const bool text = reader.peek() == JsonKind::kString;
     (text ? any_text : any_pair) = true;
     if (any_text && any_pair) {
@@ -95,18 +113,11 @@ void read_merges(JsonReader reader, TokenizerDefinition& definition, LoadBudget&
     if (text) {
       const std::string_view line = reader.read_string();
       // The reference leaves such lines out of merges that came from a merges.txt.
-      if (line.substr(0, 8) != "#version") add_merge(line, where, definition);
+      if (line.substr(0, 8) != "#version")
+        add_merge(line, reader.source() + ": " + where, definition);
       continue;
     }
-    reader.begin_array();
-    if (!reader.next_element())
-      reader.fail(reader.offset(), "expected a pair of tokens, received []");
-    left = std::string(reader.read_string());
-    if (!reader.next_element())
-      reader.fail(reader.offset(), "expected a pair of tokens, received one");
-    add_merge(left, reader.read_string(), where, definition);
-    if (reader.next_element())
-      reader.fail(reader.offset(), "expected a pair of tokens, received more");
+    read_merge_pair(reader, where, definition);
   }
 }
 
@@ -133,7 +144,7 @@ void read_bpe(JsonReader& reader, TokenizerDefinition& definition, LoadBudget& b
       fields.skip();
     } else if (fields.is("dropout")) {
       if (!fields.try_null()) {
-        const double dropout = reader.read_number();
+        const double dropout = fields.read_number();
         if (dropout != 0) fields.refuse("null or 0", std::to_string(dropout));
       }
     } else if (fields.is("unk_token")) {
