@@ -21,6 +21,8 @@ struct CpuFeatures {
   std::string brand;  // as the processor names itself; empty where it does not
 };
 
+// Detected once. SIMGPT_CPU_LEVEL (baseline, avx2 or avx512) lowers the level, never raises it;
+// throws Error(kRange) for other values.
 const CpuFeatures& cpu_features();
 inline CpuLevel cpu_level() { return cpu_features().level; }
 const char* cpu_level_name(CpuLevel level);  // "baseline", "avx2", "avx512"

@@ -1,9 +1,12 @@
 // CPUID with the operating system's register state (XGETBV): a flag alone says what the silicon
 // has, not what the kernel saves at a context switch.
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "cpu.h"
+#include "error.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -83,8 +86,29 @@ CpuFeatures detect() { return {}; }
 
 }  // namespace
 
+namespace {
+
+// What SIMGPT_CPU_LEVEL leaves of the features: a wide machine can stand in for a narrow one.
+CpuFeatures capped(CpuFeatures features) {
+  const char* text = std::getenv("SIMGPT_CPU_LEVEL");
+  if (text == nullptr || *text == '\0') return features;
+  const std::string_view level = text;
+  if (level != "baseline" && level != "avx2" && level != "avx512") {
+    throw Error(ErrorKind::kRange,
+                "expected SIMGPT_CPU_LEVEL to be baseline, avx2 or avx512, received '" +
+                    std::string(level.substr(0, 40)) + "'");
+  }
+  if (level == "avx512") return features;
+  features.avx512 = features.bf16 = features.amx = features.vnni = false;
+  features.avx2 = features.avx2 && level == "avx2";
+  features.level = features.avx2 ? CpuLevel::kAvx2 : CpuLevel::kBaseline;
+  return features;
+}
+
+}  // namespace
+
 const CpuFeatures& cpu_features() {
-  static const CpuFeatures features = detect();
+  static const CpuFeatures features = capped(detect());
   return features;
 }
 
