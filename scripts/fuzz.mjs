@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 const targets = [
   { id: 'safetensors', count: 200_000 },
   { id: 'tokenizer', count: 200_000 },
+  { id: 'changing_file', count: 11_500 },
 ];
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');

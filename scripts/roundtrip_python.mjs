@@ -66,7 +66,7 @@ function compare(name, left, right) {
 
 /** Our encoder's vectors of the same texts. */
 async function ours(folder, options) {
-  const encoder = await Encoder.load(folder, options);
+  const encoder = await Encoder.load(folder, { ...options, precision: 'float32' });
   try {
     const { embeddings, shape } = await encoder.embed(texts);
     return texts.map((_, i) => [...embeddings.subarray(i * shape[1], (i + 1) * shape[1])]);
