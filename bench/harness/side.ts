@@ -15,6 +15,16 @@ export interface SideCommand {
   readonly model: string;
 }
 
+export interface SideOptions {
+  readonly threads: number;
+  /** Default 256. */
+  readonly maxTokens?: number;
+  /** Default 'cpu'; the onnxruntime sides know no other. */
+  readonly device?: 'cpu' | 'cuda';
+  /** Default 'float32'. */
+  readonly precision?: 'float32' | 'bfloat16' | 'float16';
+}
+
 /** Texts, or ids already cut: what every side is given. */
 export type SideInput =
   | { readonly texts: readonly string[] }
@@ -47,14 +57,11 @@ export class Side implements AsyncDisposable {
     this.#answers = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
   }
 
-  static async start(command: SideCommand, threads: number, maxTokens = 256): Promise<Side> {
-    const side = new Side(command, threads);
-    const answer = await side.request<{ versions: Record<string, string> }>({
-      op: 'load',
-      model: command.model,
-      threads,
-      maxTokens,
-    });
+  static async start(command: SideCommand, options: SideOptions): Promise<Side> {
+    const side = new Side(command, options.threads);
+    const { maxTokens = 256, device = 'cpu', precision = 'float32', threads } = options;
+    const request = { op: 'load', model: command.model, threads, maxTokens, device, precision };
+    const answer = await side.request<{ versions: Record<string, string> }>(request);
     side.versions = answer.versions;
     return side;
   }

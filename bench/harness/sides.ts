@@ -15,7 +15,7 @@ export class Sides implements AsyncDisposable {
 
   /** Says which peers are absent and how to install them, and goes on without. */
   static async start(names: readonly PeerName[], threads: number): Promise<Sides> {
-    const ours = await Side.start(ourSide(), threads);
+    const ours = await Side.start(ourSide(), { threads });
     const peers: Side[] = [];
     try {
       for (const name of names) {
@@ -23,7 +23,7 @@ export class Sides implements AsyncDisposable {
         if ('absent' in command) {
           print(`${name} is not installed (${command.absent}): ours runs without it`);
         } else {
-          peers.push(await Side.start(command, threads));
+          peers.push(await Side.start(command, { threads }));
         }
       }
     } catch (error) {

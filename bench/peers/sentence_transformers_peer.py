@@ -19,10 +19,13 @@ inputs = {}
 state = {}
 
 
-def load(model, threads, maxTokens, **_):
+def load(model, threads, maxTokens, device, precision):
     torch.set_num_threads(threads)
     state["model"] = sentence_transformers.SentenceTransformer(
-        model, device="cpu", local_files_only=True
+        model,
+        device=device,
+        local_files_only=True,
+        model_kwargs={"torch_dtype": getattr(torch, precision)},
     )
     state["model"].max_seq_length = maxTokens
     versions = {"sentence-transformers": sentence_transformers.__version__, "torch": torch.__version__}
@@ -62,7 +65,22 @@ def gemm(rows, inner, outer, threads):
     return {"gflops": 2 * rows * inner * outer / best / 1e9}
 
 
-operations = {"load": load, "input": read_input, "embed": embed, "gemm": gemm}
+def matmul(size, device, precision, repeats):
+    """Best rate of a square product of random matrices: the ceiling of a GPU."""
+    dtype = getattr(torch, precision)
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    best = float("inf")
+    for _ in range(repeats):
+        wait()
+        start = time.perf_counter()
+        torch.mm(a, b)
+        wait()
+        best = min(best, time.perf_counter() - start)
+    return {"gflops": 2 * size**3 / best / 1e9}
+
+
+operations = {"load": load, "input": read_input, "embed": embed, "gemm": gemm, "matmul": matmul}
 
 for line in sys.stdin:
     request = json.loads(line)

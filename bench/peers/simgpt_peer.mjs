@@ -8,8 +8,8 @@ import { servePeer } from './peer.mjs';
 let encoder;
 
 await servePeer({
-  load: async ({ model, threads }) => {
-    encoder = await Encoder.load(model, { precision: 'float32', threads });
+  load: async ({ model, threads, device, precision }) => {
+    encoder = await Encoder.load(model, { device, precision, threads });
     return { versions: { LibTorch: native().buildInfo().libtorch } };
   },
   embed: async ({ texts }) => [await embedOnce(texts)],
