@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
 import { addonPath } from './addon_path.js';
+import type { Checkpoint } from './encoder/checkpoint.js';
 import { SimgptError } from './errors.js';
 
 /**
@@ -74,62 +75,17 @@ export interface CpuInfo {
   readonly threads: number;
 }
 
-export type NativePooling =
-  | 'cls'
-  | 'mean'
-  | 'max'
-  | 'meanSqrtLen'
-  | 'weightedMean'
-  | 'lastToken'
-  | 'firstLastMean'
-  | 'lastTwoMean';
+export type NativeTokenizerSpec = Checkpoint['tokenizer'];
 
-/** The files of a tokenizer; paths are absolute. */
-export type NativeTokenizerSpec =
-  | { readonly kind: 'tokenizerJson'; readonly path: string }
-  | {
-      readonly kind: 'wordPiece';
-      readonly vocabPath: string;
-      readonly lowercase: boolean;
-      readonly stripAccents: boolean | null;
-      readonly handleChineseChars: boolean;
-    }
-  | {
-      readonly kind: 'byteLevelBpe';
-      readonly vocabPath: string;
-      readonly mergesPath: string;
-      readonly addPrefixSpace: boolean;
-      readonly specials: 'roberta' | 'none';
-    };
-
-/** What an encoder is loaded from; paths are absolute. A `Checkpoint`'s fields fit as they are. */
-export interface NativeEncoderSpec {
-  readonly config: {
-    readonly modelType: 'bert' | 'roberta' | 'xlm-roberta';
-    readonly vocabSize: number;
-    readonly hiddenSize: number;
-    readonly layerCount: number;
-    readonly headCount: number;
-    readonly intermediateSize: number;
-    readonly maxPositions: number;
-    readonly typeVocabSize: number;
-    readonly layerNormEps: number;
-    readonly activation: 'gelu' | 'geluTanh';
-    readonly positionOffset: number;
-    readonly padTokenId: number;
-  };
-  readonly tokenizer: NativeTokenizerSpec;
-  readonly weights: readonly string[];
-  readonly pooling: readonly NativePooling[];
-  readonly head: 'none' | 'pooler' | 'mlp';
-  readonly dense: readonly {
-    readonly weights: string;
-    readonly inFeatures: number;
-    readonly outFeatures: number;
-    readonly bias: boolean;
-    readonly activation: 'identity' | 'tanh' | 'relu' | 'gelu';
-  }[];
-  readonly maxTokens: number;
+/** What an encoder is loaded from: the parts of a `Checkpoint` that it needs, and how to run it. */
+export interface NativeEncoderSpec extends Pick<
+  Checkpoint,
+  'tokenizer' | 'weights' | 'pooling' | 'head' | 'dense' | 'maxTokens'
+> {
+  readonly config: Omit<
+    Checkpoint['config'],
+    'hiddenDropout' | 'attentionDropout' | 'initializerRange'
+  >;
   readonly backend: 'reference' | 'cpu' | 'cuda';
   readonly precision: 'float32' | 'bfloat16' | 'float64';
 }

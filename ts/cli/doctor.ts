@@ -1,14 +1,7 @@
 import type { Command } from '@commander-js/extra-typings';
 import { exitCodes } from './exit_codes.js';
 import { forTerminal } from './terminal.js';
-
-/** One thing looked at. `fix` is the command or setting that mends a `missing` one. */
-export interface Finding {
-  readonly name: string;
-  readonly state: 'ok' | 'missing' | 'note';
-  readonly detail: string;
-  readonly fix: string | null;
-}
+import type { Finding } from './doctor_checks.js';
 
 export function register(program: Command): void {
   program

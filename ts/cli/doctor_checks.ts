@@ -5,8 +5,15 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { readHubSettings } from '../encoder/hub_settings.js';
 import type { BuildInfo, CpuInfo } from '../native.js';
-import type { Finding } from './doctor.js';
 import { proxySettings } from './proxy_settings.js';
+
+/** One thing looked at. `fix` is the command or setting that mends a `missing` one. */
+export interface Finding {
+  readonly name: string;
+  readonly state: 'ok' | 'missing' | 'note';
+  readonly detail: string;
+  readonly fix: string | null;
+}
 
 const run = promisify(execFile);
 const setupScript = fileURLToPath(new URL('../../scripts/setup.mjs', import.meta.url));

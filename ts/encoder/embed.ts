@@ -2,19 +2,9 @@ import { runJob } from '../native.js';
 import type { NativeEncoder } from '../native.js';
 import type { Checkpoint } from './checkpoint.js';
 import { packTexts } from './pack.js';
+import type { SentenceEmbeddings, SentenceEmbedOptions } from './sentence_encoder.js';
 
-export interface EmbedOptions {
-  /** Unit length (cosine is then a dot product). Default: what the model's folder says. */
-  readonly normalize?: boolean | undefined;
-  /** Keep only so many leading dimensions, for models trained for it; renormalised. */
-  readonly dimensions?: number | undefined;
-  /** Most tokens computed at once by a thread. Default: by the processor's cache. */
-  readonly batchTokens?: number | undefined;
-  /** Name of one of the model's prompts; default the model's default prompt, if it has one. */
-  readonly prompt?: string | undefined;
-  /** The text itself to put before every text, instead of a named prompt. */
-  readonly promptText?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
+export interface EmbedOptions extends SentenceEmbedOptions {
   readonly onProgress?: ((progress: EmbedProgress) => void) | undefined;
 }
 
@@ -30,14 +20,10 @@ export interface EmbedProgress {
   readonly total: number;
 }
 
-export interface EmbedResult {
-  /** [rows, dimensions], row-major, in input order. Float64Array from the float64 reference. */
-  readonly embeddings: Float32Array;
-  readonly shape: readonly [rows: number, dimensions: number];
+/** `embeddings` is a Float64Array from the float64 reference. */
+export interface EmbedResult extends SentenceEmbeddings {
   /** [rows] tokens that reached the model. */
   readonly tokenCounts: Int32Array;
-  /** [rows] 1 where the text was longer than the model's maximum and was cut. */
-  readonly truncated: Uint8Array;
   /** [rows] 1 where lone surrogates were replaced by U+FFFD. */
   readonly illFormed: Uint8Array;
 }

@@ -7,10 +7,11 @@ export interface SentenceEncoder {
 }
 
 export interface SentenceEmbedOptions {
-  /** Unit length; default what the model's folder says. */
+  /** Unit length (cosine is then a dot product); default what the model's folder says. */
   readonly normalize?: boolean | undefined;
-  /** Keep only so many leading dimensions. */
+  /** Keep only so many leading dimensions, for models trained for it; renormalised. */
   readonly dimensions?: number | undefined;
+  /** Most tokens computed at once by a thread; default by the processor's cache. */
   readonly batchTokens?: number | undefined;
   /** Name of one of the model's prompts; default its default prompt. */
   readonly prompt?: string | undefined;
@@ -20,9 +21,9 @@ export interface SentenceEmbedOptions {
 }
 
 export interface SentenceEmbeddings {
-  /** [rows, dimensions], rows in the order of the texts. */
+  /** [rows, dimensions], row-major, rows in the order of the texts. */
   readonly embeddings: Float32Array;
   readonly shape: readonly [rows: number, dimensions: number];
-  /** [rows] 1 where a text was longer than the model's maximum. */
+  /** [rows] 1 where a text was longer than the model's maximum and was cut. */
   readonly truncated: Uint8Array;
 }
