@@ -14,6 +14,9 @@ export type {
 } from './encoder/embed.js';
 export { readCheckpoint } from './encoder/checkpoint.js';
 export type { Checkpoint, CheckpointOptions } from './encoder/checkpoint.js';
+export { exportCheckpoint } from './encoder/export.js';
+export { resolveModel } from './encoder/hub.js';
+export type { ResolvedModel, ResolveOptions } from './encoder/hub.js';
 export type { Head, Pooling } from './encoder/pooling.js';
 export { SimgptError, errorCodes } from './errors.js';
 export type { ErrorCode } from './errors.js';
