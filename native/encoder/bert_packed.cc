@@ -49,7 +49,7 @@ at::Tensor int_tensor(const std::vector<int32_t>& values, at::Device device) {
 
 class PackedLayers final : public Layers {
  public:
-  PackedLayers(const EncoderSpec& spec, EncoderWeights weights)
+  PackedLayers(const EncoderSpec& spec, EncoderWeights weights, const CancelToken& cancel)
       : config_(spec.config),
         device_(spec.backend == Backend::kCuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU)),
         dtype_(spec.precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat),
@@ -59,6 +59,7 @@ class PackedLayers final : public Layers {
     position_embeddings_ = place(weights.position_embeddings + weights.token_type_embeddings[0]);
     embedding_norm_ = place(weights.embedding_norm);
     for (auto& layer : weights.layers) {
+      cancel.poll();
       layers_.push_back(pack(layer));
       layer = {};  // the plain copy goes as soon as the packed one is there
     }
@@ -74,8 +75,7 @@ class PackedLayers final : public Layers {
     const size_t last = layers_.size() - 1;
     if (request.before_last && last == 0) states.before_last = hidden;
     for (size_t i = 0; i <= last; ++i) {
-      cancel.poll();
-      hidden = layer(hidden, rows, on_device, layers_[i]);
+      hidden = layer(hidden, rows, on_device, layers_[i], cancel);
       if (request.first && i == 0) states.first = hidden;
       if (request.before_last && i + 1 == last) states.before_last = hidden;
     }
@@ -141,13 +141,16 @@ class PackedLayers final : public Layers {
   }
 
   at::Tensor layer(const at::Tensor& x, const PackedRows& rows, const DeviceRows& on_device,
-                   const PackedLayer& w) const {
+                   const PackedLayer& w, const CancelToken& cancel) const {
     const double eps = config_.layer_norm_eps;
+    cancel.poll();  // here and below: a product of a large model takes tens of milliseconds
     const at::Tensor mixed = attend(w.qkv.forward(x), rows, on_device);
     const at::Tensor attended = w.attention_norm(w.attention_output.forward_add(mixed, x), eps);
+    cancel.poll();
     const at::Tensor inner = w.intermediate.forward(
         attended, config_.activation == Activation::kGelu ? compat::Epilogue::kGelu
                                                           : compat::Epilogue::kGeluTanh);
+    cancel.poll();
     return w.output_norm(w.output.forward_add(inner, attended), eps);
   }
 
@@ -163,8 +166,9 @@ class PackedLayers final : public Layers {
 
 }  // namespace
 
-std::unique_ptr<Layers> make_packed_layers(const EncoderSpec& spec, EncoderWeights weights) {
-  return std::make_unique<PackedLayers>(spec, std::move(weights));
+std::unique_ptr<Layers> make_packed_layers(const EncoderSpec& spec, EncoderWeights weights,
+                                           const CancelToken& cancel) {
+  return std::make_unique<PackedLayers>(spec, std::move(weights), cancel);
 }
 
 }  // namespace simgpt

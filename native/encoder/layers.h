@@ -45,7 +45,7 @@ struct HiddenStates {
 class Layers {
  public:
   virtual ~Layers() = default;
-  // Called from several threads at once. Polls the token once a layer.
+  // Called from several threads at once. Polls the token several times a layer.
   virtual HiddenStates forward(const PackedRows& rows, const HiddenRequest& request,
                                const CancelToken& cancel) const = 0;
   virtual int64_t memory_bytes() const = 0;
@@ -53,6 +53,7 @@ class Layers {
 
 std::unique_ptr<Layers> make_reference_layers(const EncoderSpec& spec, EncoderWeights weights);
 // Packed rows on the CPU or, with Backend::kCuda, on the current CUDA device.
-std::unique_ptr<Layers> make_packed_layers(const EncoderSpec& spec, EncoderWeights weights);
+std::unique_ptr<Layers> make_packed_layers(const EncoderSpec& spec, EncoderWeights weights,
+                                           const CancelToken& cancel);
 
 }  // namespace simgpt

@@ -23,6 +23,8 @@ namespace {
 // second- and third-level caches of a core hold. Larger chunks measured up to 25 % slower.
 constexpr int64_t kChunkBytes = 6 << 20;
 constexpr int64_t kLeastChunkTokens = 64;
+// Fills whole waves of 128 x 256 tiles on 132 multiprocessors at hidden size 768 (PERFORMANCE 3.3).
+constexpr int64_t kWaveTokens = 11'264;
 // A lone chunk of less work than this (8 ms of one core) stays on one thread: the barrier behind
 // each operator costs as much as a second thread gains, and far more on a busy machine.
 constexpr int64_t kLeastSharedFlop = 2'000'000'000;
@@ -96,8 +98,9 @@ EncoderModel::EncoderModel(const EncoderSpec& spec, const CancelToken& cancel)
   EncoderWeights weights = read_encoder_weights(spec, cancel);
   projection_ = std::make_unique<Projection>(spec, weights.head, cancel);
   cancel.poll();
-  layers_ = spec.backend == Backend::kReference ? make_reference_layers(spec, std::move(weights))
-                                                : make_packed_layers(spec, std::move(weights));
+  layers_ = spec.backend == Backend::kReference
+                ? make_reference_layers(spec, std::move(weights))
+                : make_packed_layers(spec, std::move(weights), cancel);
 }
 
 int64_t EncoderModel::memory_bytes() const {
@@ -118,6 +121,7 @@ EmbedResult EncoderModel::embed(const PackedTexts& texts, const EmbedOptions& op
 
 // The budget asked for, else by the cache; less where that leaves a thread without a chunk.
 int64_t EncoderModel::chunk_budget(int64_t requested, int64_t tokens) const {
+  if (spec_.backend != Backend::kCpu) return requested > 0 ? requested : kWaveTokens;
   const int64_t fitting = kChunkBytes / (4 * spec_.config.intermediate_size);
   const int64_t budget = requested > 0 ? requested : std::clamp<int64_t>(fitting, 256, 4096);
   const int64_t share = (tokens + thread_count() - 1) / thread_count();

@@ -86,7 +86,7 @@ class TensorTable {
     }
     at::Tensor tensor = at::empty(shape, at::kFloat);
     files_[file].read_float32(*info, tensor.data_ptr<float>(), cancel_);
-    if (!at::isfinite(tensor).all().item<bool>()) {
+    if (!all_finite(tensor)) {
       throw Error("modelInvalid", "tensor " + info->name + " of " + paths_[file] +
                                       ": expected finite weights, received NaN or infinity");
     }
@@ -126,6 +126,15 @@ class TensorTable {
     size_t file;
     const TensorInfo* info;
   };
+
+  // In pieces of 16 MB, polling between them.
+  bool all_finite(const at::Tensor& tensor) const {
+    for (const at::Tensor& piece : tensor.view({-1}).split(int64_t{4} << 20)) {
+      cancel_.poll();
+      if (!at::isfinite(piece).all().item<bool>()) return false;
+    }
+    return true;
+  }
 
   // LayerNorm parameters of checkpoints from TensorFlow are called gamma and beta.
   static std::string modern_name(std::string_view name) {
