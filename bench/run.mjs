@@ -19,7 +19,8 @@ const available = readdirSync(join(root, 'bench'))
 
 const { names, rounds, quick, threads } = options();
 const machine = describeMachine(root);
-print(machineLines(machine, threads).join('\n'));
+const machineBlock = machineLines(machine, threads);
+print(machineBlock.join('\n'));
 
 const tsc = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b'], {
   cwd: root,
@@ -58,7 +59,7 @@ function printRows() {
   const { minute, noisy } = load(machine.cores);
   print(`\nload after ${minute.toFixed(2)}${noisy ? ' (the benches themselves among it)' : ''}`);
   print('\nFor bench/RESULTS.md:\n');
-  print(machineLines(machine, threads).slice(0, 3).join('  \n'));
+  print(machineBlock.join('  \n'));
   print(
     '\n| case | ours | peer | its rate | ratio (quartiles) | of processor time | p99 ours | peak ours |',
   );

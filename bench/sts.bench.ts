@@ -1,9 +1,8 @@
-// How fast do the seven STS test sets become vectors, texts in and vectors out, beside
-// sentence-transformers and transformers.js?
+// How fast do the seven STS sets become vectors, beside sentence-transformers and transformers.js?
 //
-// 18,850 pairs, 37,700 texts, SICK-R its 4,927 test pairs. The first case gives every side all
-// texts, and ours encodes a repeated text once, as `simgpt evaluate sts` does; the second gives
-// every side the distinct texts only.
+// Texts in, vectors out: 18,850 pairs, 37,700 texts, SICK-R its 4,927 test pairs. The first case
+// gives every side all texts, and ours encodes a repeated text once, as `simgpt evaluate sts` does;
+// the second gives every side the distinct texts only.
 import { join } from 'node:path';
 import { loadStsData } from '#dist/evaluate/sts_data.js';
 import { cosineOfRows, spearman } from '#dist/evaluate/metrics.js';
