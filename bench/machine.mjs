@@ -14,7 +14,7 @@ export function describeMachine(root) {
   const status = git(root, 'status', '--porcelain');
   return {
     date: new Date().toISOString().slice(0, 10),
-    commit: `${git(root, 'rev-parse', '--short', 'HEAD') || 'unknown'}${status === '' ? '' : '+'}`,
+    commit: `${git(root, 'rev-parse', '--short', 'HEAD') || 'unknown'}${status === '' ? '' : ' with uncommitted changes'}`,
     cpu: /^model name\s*:\s*(.*)$/m.exec(cpuinfo)?.[1] ?? 'unknown',
     family: `family ${field(cpuinfo, 'cpu family')} model ${field(cpuinfo, 'model')}`,
     level,
@@ -36,7 +36,7 @@ export function machineLines(machine, threads) {
   const { date, commit, cpu, family, level, flags, cores, governor, memoryGib, node } = machine;
   const { minute, noisy } = load(cores);
   return [
-    `date ${date}, commit ${commit} (+: with uncommitted changes), Node ${node}`,
+    `date ${date}, commit ${commit}, Node ${node}`,
     `CPU ${cpu} (${family}), level ${level}: ${flags.join(' ')}`,
     `${cores} cores, ${threads} threads for each side, governor ${governor}, ${memoryGib} GiB`,
     `load before ${minute.toFixed(2)}${noisy ? ' **noisy**' : ''}`,
