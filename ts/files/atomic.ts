@@ -100,7 +100,8 @@ async function writeAll(file: FileHandle, data: Uint8Array, position: number): P
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** Makes the names in a folder durable, a new file among them. */
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') {
     return;
   }
