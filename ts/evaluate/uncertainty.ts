@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import { SimgptError } from '../errors.js';
 import { sortedOrder } from './metrics.js';
-import { fillPhilox } from './philox.js';
+import { fillPhilox } from '../random/philox.js';
 
 export interface BootstrapOptions {
   /** An integer from 0 to 2^53 - 1; the same seed gives the same draws on every machine. */
