@@ -1,0 +1,67 @@
+import { z } from 'zod';
+
+import { SimgptError } from '../errors.js';
+import { canonicalJson } from './canonical_json.js';
+import { issueSentence } from './file_schema.js';
+
+const text = z.string().min(1);
+const score = z.number();
+const name = z.string().min(1).max(1024);
+
+/** Where a generated text comes from: enough to write its call once more. */
+const provenance = z.strictObject({
+  template: z.strictObject({
+    id: name,
+    version: z.int().min(1),
+    /** sha256 of the template's canonical form. */
+    hash: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+  model: name,
+  decoding: z.record(z.string().regex(/^[a-z][A-Za-z]{0,63}$/), z.number()),
+  seed: z.int().min(0),
+  /** The id of the input row that the call was made for. */
+  sourceId: name,
+});
+
+export const exampleSchema = z.strictObject({
+  id: name,
+  anchor: text,
+  positive: text,
+  hardNegatives: z.array(text),
+  positiveScore: score.optional(),
+  negativeScore: score.optional(),
+  /** What the texts are compared for; models with instructions read it. */
+  instruction: text.optional(),
+  task: name.optional(),
+  group: name.optional(),
+  /** The data set the anchor comes from. */
+  source: name.optional(),
+  /** One per call that wrote a part of it, in call order. */
+  provenance: z.array(provenance).min(1),
+});
+
+/** A training example of anchor, positive and hard negatives, with its provenance. */
+export type Example = z.infer<typeof exampleSchema>;
+export type Provenance = Example['provenance'][number];
+
+/** One JSON line without its line break; equal examples give equal bytes. Throws as reading does. */
+export function serializeExample(example: Example): string {
+  return canonicalJson(checked(example, 'example'));
+}
+
+/** Reads one line; `where` names it in the error. Throws SimgptError `dataInvalid`. */
+export function readExample(line: string, where: string): Example {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw new SimgptError('dataInvalid', `${where}: expected a JSON object`, { cause: error });
+  }
+  return checked(value, where);
+}
+
+function checked(value: unknown, where: string): Example {
+  const result = exampleSchema.safeParse(value);
+  if (result.success) return result.data;
+  throw new SimgptError('dataInvalid', `${where}: ${issueSentence(result.error, value)}`);
+}
