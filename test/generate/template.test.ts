@@ -16,11 +16,31 @@ before(async () => {
 
 // Slots of each recipe as METHODS names them; a slot that is lost changes what is bought.
 const slotSets: Readonly<Record<string, readonly string[]>> = {
+  'e5-bitext': ['difficulty', 'high_score', 'low_score', 'src_lang', 'tgt_lang'],
+  'e5-brainstorm-long-long': [],
+  'e5-brainstorm-long-short': [],
+  'e5-brainstorm-short-long': [],
+  'e5-brainstorm-short-short': [],
+  'e5-sts': ['difficulty', 'high_score', 'language', 'low_score', 'unit'],
+  'e5-write-long-long': ['language', 'task'],
+  'e5-write-long-short': ['clarity', 'difficulty', 'language', 'num_words', 'task'],
+  'e5-write-short-long': [
+    'clarity',
+    'difficulty',
+    'language',
+    'num_words',
+    'query_length',
+    'query_type',
+    'task',
+  ],
+  'e5-write-short-short': ['language', 'task'],
   'judge-negative': ['anchor', 'candidate', 'positive'],
   'label-verdict': ['first', 'second'],
   'multicsr-grade': ['first', 'second'],
   'multicsr-negative': ['sentence'],
   'multicsr-positive': ['sentence'],
+  'qwen3-configure': ['characters', 'passage'],
+  'qwen3-write': ['character', 'difficulty', 'language', 'num_words', 'passage', 'type'],
   'simgpt-captions': ['sentence'],
   'simgpt-questions': ['sentence'],
   'simgpt-sentences': ['sentence'],
@@ -31,6 +51,7 @@ const slotSets: Readonly<Record<string, readonly string[]>> = {
 };
 
 test('each shipped template has its slots', () => {
+  assert.deepEqual([...shipped.keys()].sort(), Object.keys(slotSets).sort());
   for (const [id, names] of Object.entries(slotSets)) {
     assert.deepEqual(Object.keys(shipped.get(id)!.slots).sort(), names, id);
   }
@@ -83,6 +104,52 @@ test('each shipped template renders with every value in place and no brace left'
   }
 });
 
+test('the groups of E5 keep their bands, fields, weights and examples', () => {
+  const slot = (id: string, name: string) => {
+    const found = shipped.get(`e5-${id}`)!.slots[name];
+    assert.ok(found?.from === 'values', `${id} ${name}`);
+    return found;
+  };
+  assert.deepEqual(slot('sts', 'low_score').values, ['2.5', '3', '3.5']);
+  assert.deepEqual(slot('bitext', 'low_score').values, ['1.5', '2', '2.5']);
+  assert.deepEqual(slot('sts', 'high_score').values, ['4', '4.5', '5']);
+  assert.deepEqual(slot('sts', 'unit').weights, { skewed: [0.9, 0.05, 0.05] });
+  const lengths = slot('write-long-short', 'num_words').weights;
+  assert.deepEqual(lengths, { skewed: [0.1, 0.3, 0.2, 0.2, 0.2] });
+  const asymmetric = 'write-short-long';
+  assert.deepEqual(slot(asymmetric, 'query_type').weights, { skewed: [0.4, 0.5, 0.1] });
+  assert.deepEqual(slot(asymmetric, 'query_length').weights, { skewed: [0.4, 0.4, 0.2] });
+  assert.deepEqual(slot(asymmetric, 'clarity').weights, { skewed: [0.6, 0.2, 0.2] });
+  assert.equal(slot(asymmetric, 'num_words').values.length, 6);
+  assert.equal(slot(asymmetric, 'difficulty').presence, 0.5);
+  const { values, weights } = slot('sts', 'language');
+  assert.equal(new Set(values).size, values.length);
+  const total = weights!['skewed']!.reduce((sum, weight) => sum + weight, 0);
+  assert.ok(Math.abs(weights!['skewed']![0]! / total - 0.43) < 0.001);
+  const shots = ['short-long', 'long-short', 'short-short', 'long-long'].map(
+    (group) => shipped.get(`e5-brainstorm-${group}`)!.examples?.count ?? 0,
+  );
+  assert.deepEqual(shots, [2, 0, 3, 2]);
+  const fields = (id: string) => {
+    const { output } = shipped.get(`e5-${id}`)!;
+    return 'fields' in output ? output.fields.join(' ') : '';
+  };
+  assert.equal(fields(asymmetric), 'user_query positive_document hard_negative_document');
+  assert.equal(fields('write-long-short'), 'input_text label misleading_label');
+  assert.equal(fields('write-short-short'), 'input positive_document');
+  assert.equal(fields('write-long-long'), 'input positive_document');
+  assert.equal(fields('sts'), 'S1 S2 S3');
+  assert.equal(fields('bitext'), 'S1 S2 S3');
+});
+
+test('the two languages of a bitext call differ', () => {
+  for (let i = 0; i < 300; i++) {
+    const key = { seed: i, exampleId: 'x', slotWeights: 'skewed' };
+    const { slots } = renderCall(shipped.get('e5-bitext')!, {}, key);
+    assert.notEqual(slots.get('src_lang'), slots.get('tgt_lang'));
+  }
+});
+
 test('no worked example is used twice or copies itself', () => {
   for (const { id, examples } of shipped.values()) {
     for (const row of examples?.rows ?? []) {
@@ -126,7 +193,11 @@ const faults: readonly (readonly [change: Record<string, unknown>, named: RegExp
   ],
   [
     { slots: { word: { from: 'values', values: ['a'], count: 2 } } },
-    /slots\.word\.count: .*most 1/,
+    /slots\.word\.values: .*2 different/,
+  ],
+  [
+    { slots: { word: { from: 'values', values: ['a', 'b'], differsFrom: 'late' } } },
+    /slots\.word\.differsFrom: expected an earlier slot/,
   ],
   [{ slots: { word: { from: 'shell' } } }, /field slots\.word\.from: expected .*received "shell"/],
   [{ example: { anchor: 'nobody' } }, /field example: expected names among word, said/],

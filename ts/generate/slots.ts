@@ -70,7 +70,8 @@ function slotValues(
     } else {
       const next = unitDraws(template.id, key, name);
       const present = slot.presence === undefined || next() < slot.presence;
-      const chosen = present ? drawValues(slot, key, next) : [];
+      const taken = slot.differsFrom === undefined ? undefined : slots.get(slot.differsFrom);
+      const chosen = present ? drawValues(slot, taken, key, next) : [];
       slots.set(name, chosen.join(slot.separator ?? ', '));
     }
   }
@@ -92,14 +93,18 @@ function inputText(name: string, value: unknown, lines: 'one' | 'many'): string 
 
 type DrawnSlot = Extract<Template['slots'][string], { from: 'values' }>;
 
-function drawValues(slot: DrawnSlot, key: CallKey, next: () => number): readonly string[] {
+function drawValues(
+  slot: DrawnSlot,
+  taken: string | undefined,
+  key: CallKey,
+  next: () => number,
+): readonly string[] {
   const { values, count = 1, weights = {} } = slot;
   const { slotWeights: set } = key;
   const named = set !== undefined && Object.hasOwn(weights, set) ? weights[set] : undefined;
-  const left = values.map((value, index) => ({
-    value,
-    weight: named?.[index] ?? 1,
-  }));
+  const left = values
+    .map((value, index) => ({ value, weight: named?.[index] ?? 1 }))
+    .filter(({ value }) => value !== taken);
   return Array.from({ length: count }, () => {
     const at = pick(
       left.length,

@@ -25,6 +25,8 @@ const drawnSlot = z.strictObject({
   separator: z.string().max(100).optional(),
   /** The probability that the slot is filled at all; an absent one renders as nothing. */
   presence: z.number().min(0).max(1).optional(),
+  /** An earlier drawn slot whose value this one must not get. */
+  differsFrom: name.optional(),
 });
 
 const exampleRow = z.record(name, z.string().min(1).max(10_000));
@@ -123,9 +125,16 @@ function* faultsOf(template: TemplateFields): Generator<Fault> {
   }
   for (const [slot, definition] of Object.entries(slots)) {
     if (definition.from !== 'values') continue;
-    const { values, weights = {}, count = 1 } = definition;
-    if (count > values.length) {
-      yield { path: ['slots', slot, 'count'], expected: `at most ${values.length}` };
+    const { values, weights = {}, differsFrom } = definition;
+    // One value may be taken by the other slot.
+    const count = (definition.count ?? 1) + (differsFrom === undefined ? 0 : 1);
+    if (count > new Set(values).size) {
+      yield { path: ['slots', slot, 'values'], expected: `${count} different values or more` };
+    }
+    const names = Object.keys(slots);
+    const other = names.slice(0, names.indexOf(slot)).find((earlier) => earlier === differsFrom);
+    if (differsFrom !== undefined && (other === undefined || slots[other]!.from === 'input')) {
+      yield { path: ['slots', slot, 'differsFrom'], expected: 'an earlier slot with values' };
     }
     for (const [set, list] of Object.entries(weights)) {
       const usable = list.filter((weight) => weight > 0).length;
