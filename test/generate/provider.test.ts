@@ -212,15 +212,6 @@ test('an unknown model stops the run, a cancelled call is told as such', async (
   assert.deepEqual([late.kind, late.reason], ['unknown', 'cancelled']);
 });
 
-test('a body is cut at its limit with bounded memory', async () => {
-  await using server = await startFakeServer();
-  const before = process.memoryUsage.rss();
-  for (let round = 0; round < 4; round += 1) {
-    for (const fault of ['endless', 'bomb']) await ask(server.baseUrl, `fault:${fault}`, patient);
-  }
-  assert.ok(process.memoryUsage.rss() - before < 64 * 1024 * 1024);
-});
-
 test('a key is never given to a plain-http address beyond this machine', () => {
   for (const host of ['10.0.0.1', 'example.com', '127.0.0.1.example.com', 'localhost.evil.org']) {
     const make = (): unknown => createProvider({ baseUrl: `http://${host}/v1`, apiKey: key });
