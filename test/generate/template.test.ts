@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { canonicalHash, canonicalJson } from '#dist/generate/canonical_json.js';
+import { canonicalHash, canonicalJson, withoutUndefined } from '#dist/files/canonical_json.js';
 import { loadRefusals } from '#dist/generate/refusals.js';
 import { renderCall } from '#dist/generate/slots.js';
 import { loadTemplates, readTemplate } from '#dist/generate/template.js';
@@ -271,7 +271,7 @@ test('the hash follows content, not layout or order of keys', async (context) =>
   const empty = '44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a';
   assert.equal(canonicalHash({}), empty);
   assert.equal(
-    canonicalJson({ b: [1, { d: null, c: 'ü' }], a: undefined }),
+    canonicalJson(withoutUndefined({ b: [1, { d: null, c: 'ü' }], a: undefined })),
     '{"b":[1,{"c":"ü","d":null}]}',
   );
   assert.throws(() => canonicalJson({ a: Number.NaN }), TypeError);

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import { jsonLimits } from './json.js';
 
 /** A value that JSON holds without loss. */
@@ -16,6 +18,16 @@ export type JsonValue =
  */
 export function canonicalJson(value: JsonValue): string {
   return textOf(value, 0);
+}
+
+/** The value with every undefined member left out: what an absent optional field means. */
+export function withoutUndefined(value: unknown): JsonValue {
+  return JSON.parse(JSON.stringify(value)) as JsonValue;
+}
+
+/** sha256 of the canonical form, in hexadecimal. */
+export function canonicalHash(value: JsonValue): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
 function textOf(value: unknown, depth: number): string {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { SimgptError } from '../errors.js';
-import { canonicalJson } from './canonical_json.js';
+import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
 import { issueSentence } from './file_schema.js';
 
 const text = z.string().min(1);
@@ -46,7 +46,7 @@ export type Provenance = Example['provenance'][number];
 
 /** One JSON line without its line break; equal examples give equal bytes. Throws as reading does. */
 export function serializeExample(example: Example): string {
-  return canonicalJson(checked(example, 'example'));
+  return canonicalJson(withoutUndefined(checked(example, 'example')));
 }
 
 /** Reads one line; `where` names it in the error. Throws SimgptError `dataInvalid`. */

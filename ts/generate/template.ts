@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import { SimgptError } from '../errors.js';
 import { errorCode, isMissing } from '../files/json.js';
-import { canonicalHash } from './canonical_json.js';
+import { canonicalHash, withoutUndefined } from '../files/canonical_json.js';
 import type { TemplateFields } from './template_schema.js';
 
 /** A checked template: what its file says, and what identifies it in a row. */
@@ -27,7 +27,7 @@ export async function readTemplate(path: string): Promise<Template> {
     import('./template_schema.js'),
   ]);
   const fields = await readChecked(path, templateSchema);
-  return { ...fields, path, hash: canonicalHash(fields) };
+  return { ...fields, path, hash: canonicalHash(withoutUndefined(fields)) };
 }
 
 /**
