@@ -1,0 +1,75 @@
+import type { DropReason, ParsedAnswer } from './parse.js';
+import type { Example } from './example.js';
+import type { Template } from './template.js';
+
+/** One thing to be worked on: an input row, a pair to be graded, a task to write an example for. */
+export interface Unit {
+  /** Unique within its stage; the input's id where it has one. */
+  readonly id: string;
+  /** The data set it comes from. */
+  readonly source?: string;
+  /** What the stage's templates are filled from, and what the recipe keeps for its row. */
+  readonly inputs: Readonly<Record<string, string>>;
+}
+
+/** A call that a unit needs: rendered, bought and parsed by the engine. */
+export interface PlannedCall {
+  /** Unique within the unit, such as `positive` or `grade-negative`. */
+  readonly name: string;
+  readonly template: Template;
+  /** The template's input slots. */
+  readonly inputs: Readonly<Record<string, string>>;
+}
+
+/** Why a unit gives no row: a reason of its answers, or `failed` where no answer could be had. */
+export interface UnitDrop {
+  readonly reason: DropReason | 'failed';
+  readonly detail: string;
+  /** The call whose answer was the reason, where one was. */
+  readonly call?: string;
+}
+
+export type Verdict<Row> =
+  /** Calls to buy before `next` is asked again; all of them may run at once. */
+  | { readonly kind: 'calls'; readonly calls: readonly PlannedCall[] }
+  | { readonly kind: 'rows'; readonly rows: readonly Row[] }
+  | { readonly kind: 'drop'; readonly drop: UnitDrop };
+
+/** A parsed answer with what a row's provenance says of it. */
+export interface CallAnswer {
+  readonly parsed: ParsedAnswer;
+  /** The value of every slot of the rendered call. */
+  readonly slots: ReadonlyMap<string, string>;
+  readonly provenance: Example['provenance'][number];
+}
+
+/**
+ * What one stage of a recipe does with a unit, as a pure function: equal units and answers give an
+ * equal verdict, so that a resumed run asks for the same calls and writes the same rows. A call whose
+ * answer could not be used after all its attempts drops the unit before `next` sees it.
+ */
+export interface Stage<Row> {
+  readonly name: string;
+  next(unit: Unit, answers: ReadonlyMap<string, CallAnswer>): Verdict<Row>;
+}
+
+/** What a stage before the last one writes: an anchor, a task, a configuration. */
+export interface IntermediateRow {
+  readonly id: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/**
+ * A recipe: one stage, or several where the rows of one are what the next one's units are made of.
+ * Each stage's rows are complete, filtered and on disk before the next one starts.
+ */
+export interface Recipe {
+  readonly name: string;
+  readonly before: readonly RecipeStage<IntermediateRow>[];
+  readonly last: RecipeStage<Example>;
+}
+
+export interface RecipeStage<Row> extends Stage<Row> {
+  /** The units in their order, from the user's input (first stage) or the rows of the stage before. */
+  units(rows: AsyncIterable<IntermediateRow>): AsyncIterable<Unit>;
+}
