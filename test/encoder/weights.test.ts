@@ -201,6 +201,22 @@ describe('the self-check', () => {
       });
     }
   });
+
+  it('refuses finite weights whose vectors are none', async (context) => {
+    const dir = await temporaryFolder(context);
+    await writeRandomModel(dir, 5, sizes);
+    await rewrite(dir, (tensors) =>
+      tensors.map(([name, shape, data]) => [
+        name,
+        shape,
+        name.startsWith('embeddings.') && !name.includes('LayerNorm') ? data.fill(3e38) : data,
+      ]),
+    );
+    await assert.rejects(load(dir), {
+      code: 'selfCheckFailed',
+      message: /alone and in a batch must give one vector; a probe differs by -?nan/,
+    });
+  });
 });
 
 describe('SIMGPT_CPU_LEVEL', () => {
