@@ -24,6 +24,8 @@ export async function startFakeServer(settings: object = {}, trap?: string) {
   return {
     origin,
     baseUrl: `${origin}/v1`,
+    /** A line per billed call, as `simgpt ledger --reconcile` reads them. */
+    billLines: async () => (await fetch(`${origin}/bill/lines`)).text(),
     bill: async () => (await (await fetch(`${origin}/bill`)).json()) as Bill,
     async [Symbol.asyncDispose]() {
       const ended = once(child, 'exit');

@@ -1,10 +1,11 @@
 // A fake OpenAI-compatible chat server: a process of its own, on loopback alone.
 //   node fake_server.js '{"run": "seed", "rates": {"error500": 0.02}}'      prints its port
 // The answer is a function of the example (the last user message); a fault, of run, example and
-// attempt. A message that begins `fault:NAME` gets that fault. GET /bill tells what was billed.
+// attempt. A message that begins `fault:NAME` gets that fault. GET /bill tells what was billed, GET
+// /bill/lines each billed call by its x-client-request-id, as JSON lines.
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { chance, faults, sendJson } from './fake_faults.js';
 import type { Completion } from './fake_faults.js';
 
@@ -13,6 +14,10 @@ interface Settings {
   readonly rates?: Readonly<Record<string, number>>;
   readonly structured?: boolean;
   readonly models?: readonly string[];
+  /** Only so many attempts at an example meet a fault; without limit unless given. */
+  readonly faultyAttempts?: number;
+  /** `numbered` answers in two numbered lines instead of one sentence. */
+  readonly reply?: 'plain' | 'numbered';
 }
 
 interface ChatBody {
@@ -25,6 +30,7 @@ interface ChatBody {
 const settings = JSON.parse(process.argv[2] ?? '{}') as Settings;
 const models = settings.models ?? ['fake-model'];
 const attempts = new Map<string, number>();
+const billLines: string[] = [];
 const bill = { calls: 0, promptTokens: 0, completionTokens: 0, requests: 0, keys: 0 };
 
 function words(text: string): number {
@@ -34,7 +40,10 @@ function words(text: string): number {
 function completionOf({ model, messages, response_format: format }: ChatBody): Completion {
   const example = messages.at(-1)?.content ?? '';
   const digest = createHash('sha256').update(example).digest('hex');
-  const text = `${digest.slice(0, 8)} answers ${example.slice(0, 60)}`;
+  const text =
+    settings.reply === 'numbered'
+      ? `1. ${digest.slice(0, 8)} agrees.\n2. ${digest.slice(8, 16)} differs.`
+      : `${digest.slice(0, 8)} answers ${example.slice(0, 60)}`;
   const content = format === undefined ? text : JSON.stringify({ text });
   const prompt = messages.reduce((sum, message) => sum + words(message.content), 0) + 1;
   const completion = words(content);
@@ -59,6 +68,7 @@ function faultFor(example: string): string | undefined {
   attempts.set(example, attempt);
   const asked = /^fault:(\w+)/.exec(example)?.[1];
   if (asked !== undefined) return asked;
+  if (attempt > (settings.faultyAttempts ?? Number.POSITIVE_INFINITY)) return undefined;
   let drawn = chance(settings.run ?? '', example, attempt);
   for (const [name, rate] of Object.entries(settings.rates ?? {})) {
     if (drawn < rate) return name;
@@ -83,6 +93,19 @@ function stream(response: ServerResponse, good: Completion): void {
   response.end('data: [DONE]\n\n');
 }
 
+function charge(good: Completion, headers: IncomingHttpHeaders): void {
+  const [inputTokens = 0, outputTokens = 0] = [
+    good.usage['prompt_tokens'],
+    good.usage['completion_tokens'],
+  ];
+  bill.calls += 1;
+  bill.promptTokens += inputTokens;
+  bill.completionTokens += outputTokens;
+  const [, id, attempt] = /^(.*)\.(\d+)$/.exec(String(headers['x-client-request-id'])) ?? [];
+  if (id === undefined) return;
+  billLines.push(JSON.stringify({ id, attempt: Number(attempt), inputTokens, outputTokens }));
+}
+
 function refuse(response: ServerResponse, status: number, code: string, message: string): void {
   sendJson(response, status, { error: { message, type: 'invalid_request_error', code } });
 }
@@ -101,11 +124,7 @@ function chat(response: ServerResponse, body: ChatBody): void {
   if (name !== undefined && fault === undefined) {
     return refuse(response, 400, 'unknown_fault', `no fault ${name}`);
   }
-  if (fault === undefined || fault.billed) {
-    bill.calls += 1;
-    bill.promptTokens += good.usage['prompt_tokens'] ?? 0;
-    bill.completionTokens += good.usage['completion_tokens'] ?? 0;
-  }
+  if (fault === undefined || fault.billed) charge(good, response.req.headers);
   if (fault !== undefined) fault.answer(response, good);
   else if (body.stream === true) stream(response, good);
   else sendJson(response, 200, good);
@@ -114,6 +133,7 @@ function chat(response: ServerResponse, body: ChatBody): void {
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url ?? '';
   if (path === '/bill') return sendJson(response, 200, bill);
+  if (path === '/bill/lines') return void response.end(billLines.map((l) => `${l}\n`).join(''));
   bill.requests += 1;
   if (request.headers.authorization !== undefined) bill.keys += 1;
   if (path === '/v1/models') {

@@ -27,6 +27,8 @@ export interface LedgerOptions {
   readonly caps: Caps;
   /** The settlement of a call that a crash left open, where its answer is in the store. */
   readonly recover?: (claim: Claim) => Settlement | undefined;
+  /** Whether such a call is still on its way, in a batch, and stays open. */
+  readonly holds?: (key: ClaimKey) => boolean;
 }
 
 /**
@@ -55,7 +57,7 @@ export async function openLedger(
   state: LedgerState,
   options: LedgerOptions,
 ): Promise<Ledger> {
-  const { caps, recover = () => undefined } = options;
+  const { caps, recover = () => undefined, holds = () => false } = options;
   for (const [name, cap] of Object.entries(caps)) {
     if (cap !== undefined && !(Number.isSafeInteger(cap) && cap >= 0)) {
       throw new RangeError(`expected a cap of ${name} >= 0, received ${cap}`);
@@ -72,7 +74,7 @@ export async function openLedger(
     return record({ kind: 'settle', id, attempt, outcome, usage, response });
   };
   const book = ({ id, attempt }: ClaimKey): Promise<void> => record({ kind: 'book', id, attempt });
-  const left = entriesOf(state).filter(({ status }) => status === 'open');
+  const left = entriesOf(state).filter((entry) => entry.status === 'open' && !holds(entry));
   await Promise.all(
     left.map((entry) => {
       const settlement = recover(entry);

@@ -16,7 +16,12 @@ export interface ChatRequest {
   /** Sent as the output limit: what a call may cost is known before it is made. */
   readonly maxOutputTokens: number;
   readonly temperature?: number;
+  readonly topP?: number;
+  readonly presencePenalty?: number;
+  readonly frequencyPenalty?: number;
   readonly seed?: number;
+  /** Sent as `x-client-request-id`, so that a provider's bill can name the call. */
+  readonly name?: string;
   /** A JSON schema for structured outputs; left out once the server has refused it. */
   readonly schema?: { readonly name: string; readonly schema: Readonly<Record<string, unknown>> };
   /** Whether the content is what was asked for. */
@@ -47,7 +52,13 @@ export interface Provider extends AsyncDisposable {
 /** Characters of the server's own words that an outcome keeps. */
 const maxDetail = 300;
 
-const sentHeaders = ['accept', 'content-type', 'openai-organization', 'openai-project'] as const;
+const sentHeaders = [
+  'accept',
+  'content-type',
+  'openai-organization',
+  'openai-project',
+  'x-client-request-id',
+] as const;
 
 /**
  * A provider on the `openai` client, which builds the request and nothing else: its retries and log
@@ -84,7 +95,8 @@ export function createProvider(options: ProviderOptions): Provider {
     async chat(request, signal) {
       const { schema } = request;
       const asked = structured && schema !== undefined;
-      const made = await send(client, exchanges, paramsOf(request, outputLimit, asked), signal);
+      const params = paramsOf(request, outputLimit, asked);
+      const made = await send(client, exchanges, params, request.name, signal);
       const found = classify(made, (options.now ?? Date.now)(), request.fits);
       const told = {
         ...found,
@@ -137,11 +149,15 @@ async function send(
   client: OpenAI,
   exchanges: WeakMap<Response, Exchange>,
   params: OpenAI.ChatCompletionCreateParamsNonStreaming,
+  name: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Exchange> {
   if (isAborted(signal)) return { kind: 'failed', sent: false, reason: 'cancelled' };
   try {
-    const sending = client.chat.completions.create(params, signal === undefined ? {} : { signal });
+    const sending = client.chat.completions.create(params, {
+      ...(signal === undefined ? {} : { signal }),
+      ...(name === undefined ? {} : { headers: { 'x-client-request-id': name } }),
+    });
     const made = exchanges.get(await sending.asResponse());
     return made ?? { kind: 'failed', sent: true, reason: 'cut' };
   } catch {
@@ -154,17 +170,22 @@ function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true;
 }
 
-function paramsOf(
+/** The body of a request, as a live call and a line of a batch file both send it. */
+export function paramsOf(
   request: ChatRequest,
   outputLimit: 'max_tokens' | 'max_completion_tokens',
   structured: boolean,
 ): OpenAI.ChatCompletionCreateParamsNonStreaming {
-  const { model, messages, maxOutputTokens, temperature, seed, schema } = request;
+  const { model, messages, maxOutputTokens, temperature, topP, seed, schema } = request;
+  const { presencePenalty, frequencyPenalty } = request;
   return {
     model,
     messages: messages.map(({ role, content }) => ({ role, content })),
     [outputLimit]: maxOutputTokens,
     ...(temperature === undefined ? {} : { temperature }),
+    ...(topP === undefined ? {} : { top_p: topP }),
+    ...(presencePenalty === undefined ? {} : { presence_penalty: presencePenalty }),
+    ...(frequencyPenalty === undefined ? {} : { frequency_penalty: frequencyPenalty }),
     ...(seed === undefined ? {} : { seed }),
     ...(structured && schema !== undefined
       ? { response_format: { type: 'json_schema', json_schema: { ...schema, strict: true } } }

@@ -1,0 +1,109 @@
+import type { JournalRecord } from '../files/journal.js';
+import type { Breaker } from './breaker.js';
+import type { ClaimKey } from './ledger_state.js';
+import type { Clock, Limiter } from './limiter.js';
+import type { ChatAnswer, ChatRequest, Provider } from './provider.js';
+
+/** One claimed attempt at a call. */
+export interface Attempt extends ClaimKey {
+  readonly request: ChatRequest;
+  /** The claim: the most it can cost. */
+  readonly tokens: number;
+}
+
+/**
+ * How claimed attempts reach the provider and answers come back: one HTTP call each (live), or many
+ * in one file (Batch API). Claims, the store, retries and settlements are the engine's, and the same
+ * for all of them.
+ */
+export interface Dispatcher extends AsyncDisposable {
+  /** How many attempts may wait for their answers at once. */
+  readonly inFlight: number;
+  /**
+   * Whether an attempt that an earlier run left open is still on its way, so that it is neither
+   * booked as unknown nor claimed again: the engine calls `send` with it when its turn comes.
+   */
+  holds(key: ClaimKey): boolean;
+  /**
+   * Makes one claimed attempt. It does not throw for what a provider does; once `signal` fires, what
+   * was not sent ends as `notSent`. Throws SimgptError where going on makes no sense.
+   */
+  send(attempt: Attempt, signals: SendSignals): Promise<ChatAnswer>;
+  /** Every attempt there is has been handed over: no other comes before one of them is answered. */
+  settled(): void;
+}
+
+export interface SendSignals {
+  /** The run is to end: nothing more is sent. */
+  readonly stop: AbortSignal;
+  /** The drain is over: calls in flight are given up. */
+  readonly abandon: AbortSignal;
+}
+
+/** What a dispatcher may keep in the run's journal. */
+export interface DispatcherJournal {
+  /** Its records of earlier runs, in order: every one whose kind is `batch`. */
+  readonly records: readonly JournalRecord[];
+  /** Resolves when the record is durable; its kind must be `batch`. */
+  readonly append: (record: JournalRecord) => Promise<unknown>;
+}
+
+/** The name of an attempt at the provider: `custom_id` of a batch, request id of a live call. */
+export function attemptName({ id, attempt }: ClaimKey): string {
+  return `${id}.${attempt}`;
+}
+
+/** The attempt that a name means; undefined where it is none of ours. */
+export function attemptOfName(name: string): ClaimKey | undefined {
+  const match = /^(.{1,1024})\.([1-9]\d{0,5})$/s.exec(name);
+  return match === null ? undefined : { id: match[1]!, attempt: Number(match[2]) };
+}
+
+export interface LiveOptions {
+  readonly provider: Provider;
+  readonly limiter: Limiter;
+  readonly breaker: Breaker;
+  readonly clock: Clock;
+  readonly inFlight: number;
+}
+
+/** How often a closed door is tried again while the breaker is open. */
+const breakerPollMs = 1000;
+
+/** One HTTP call per attempt: limiter, breaker, provider. */
+export function createLiveDispatcher(options: LiveOptions): Dispatcher {
+  const { provider, limiter, breaker, clock, inFlight } = options;
+  return {
+    inFlight,
+    holds: () => false,
+    async send({ id, attempt, request, tokens }, { stop, abandon }) {
+      try {
+        while (!breaker.allows()) await clock.sleep(breakerPollMs, stop);
+        await limiter.acquire(tokens, stop);
+        stop.throwIfAborted();
+      } catch (error) {
+        if (stop.aborted) return notSent;
+        throw error;
+      }
+      const name = attemptName({ id, attempt });
+      const answer = await provider.chat({ ...request, name }, abandon);
+      limiter.obey(answer.status ?? 0, answer.headers);
+      breaker.record(answer);
+      return answer;
+    },
+    settled: () => {},
+    [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
+  };
+}
+
+const notSent: ChatAnswer = {
+  kind: 'notSent',
+  reason: 'cancelled',
+  advice: 'stop',
+  status: undefined,
+  usage: undefined,
+  retryAfterMs: undefined,
+  content: undefined,
+  detail: undefined,
+  headers: new Map(),
+};
