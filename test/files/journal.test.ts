@@ -12,14 +12,22 @@ import { replayJournal } from '#dist/files/journal_replay.js';
 import { temporaryFolder } from '../temporary_folder.js';
 import { memoryFile } from './memory_file.js';
 
-const first: JournalRecord = { format: 'simgpt journal', version: 1 };
+const first: JournalRecord = { format: 'simgpt journal', version: 2 };
 const records: JournalRecord[] = Array.from({ length: 16 }, (_, i) => ({
   kind: i % 2 === 0 ? 'claim' : 'settle',
   id: `example ${i}`,
   text: 'ä€\n"𝄞'.repeat((i * 7) % 11),
   tokens: i * 1000,
 }));
-const lines = [first, ...records].map(encodeRecord);
+const groupStart = encodeRecord(first).length;
+/** The records as one group writes them. */
+const lines = records.reduce<Buffer[]>(
+  (before, record) => {
+    const at = before.reduce((sum, line) => sum + line.length, 0);
+    return [...before, encodeRecord(record, at - groupStart)];
+  },
+  [encodeRecord(first)],
+);
 const whole = Buffer.concat(lines);
 
 async function pathIn(context: TestContext): Promise<string> {
@@ -45,8 +53,12 @@ test('records come back in order, and the lock goes', async (context) => {
     const places = await Promise.all(records.map((record) => journal.append(record)));
     assert.deepEqual(await journal.read(places[7]!), records[7]);
     await assert.rejects(journal.read({ position: 3, bytes: 60 }), { code: 'fileInvalid' });
+    assert.deepEqual(readFileSync(path), whole);
+    await journal.append({ kind: 'next group' });
   }
-  assert.deepEqual(readFileSync(path), whole);
+  const next = encodeRecord({ kind: 'next group' }, 0);
+  assert.deepEqual(readFileSync(path), Buffer.concat([whole, next]));
+  writeFileSync(path, whole);
   assert.deepEqual((await recordsOf(path)).found, records);
   assert.deepEqual(readdirSync(join(path, '..')), ['journal.jsonl']);
 });
@@ -103,8 +115,12 @@ test('damage is named by file, byte and record', async (context) => {
     code: 'fileInvalid',
     message: `${path}: damaged at byte ${start}, record 5: expected the checksum of the record`,
   });
-  writeFileSync(path, encodeRecord({ ...first, version: 2 }));
-  await assert.rejects(recordsOf(path), { message: /expected .* version 1, received version 2/ });
+  for (const version of [1, 3]) {
+    // Every version begins with a line of this form, whatever its other lines look like.
+    writeFileSync(path, Buffer.concat([encodeRecord({ ...first, version }), Buffer.from('other')]));
+    const message = new RegExp(`expected .* version 2, received version ${version}`);
+    await assert.rejects(recordsOf(path), { code: 'fileInvalid', message });
+  }
   writeFileSync(path, 'id,text\n1,no journal\n');
   await assert.rejects(recordsOf(path), { message: /damaged at byte 0, record 0/ });
 });
@@ -117,7 +133,8 @@ test('many appends become durable by few syncs, none before its own', async (con
   await Promise.all(
     records.map(async (record) => {
       const { position, bytes } = await journal.append(record);
-      assert.deepEqual(file.durable().subarray(position, position + bytes), encodeRecord(record));
+      const line = encodeRecord(record, position - groupStart);
+      assert.deepEqual(file.durable().subarray(position, position + bytes), line);
     }),
   );
   assert.equal(file.syncs() - before, 1);

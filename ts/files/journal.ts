@@ -4,10 +4,11 @@ import { dirname, resolve } from 'node:path';
 
 import { SimgptError } from '../errors.js';
 import { syncFolder } from './atomic.js';
-import { decodeRecord, encodeRecord } from './journal_record.js';
+import { decodeRecord, lineBytes, recordJson, writeLine } from './journal_record.js';
 import type { JournalRecord } from './journal_record.js';
-import { attempt, format, readAt, replayJournal } from './journal_replay.js';
+import { attempt, firstLine, readAt, replayJournal } from './journal_replay.js';
 import type { JournalFile, RecordPlace } from './journal_replay.js';
+import { groupBytes } from './journal_tail.js';
 import { acquireLock } from './lock.js';
 
 export type { JournalRecord } from './journal_record.js';
@@ -39,12 +40,9 @@ export interface Journal extends AsyncDisposable {
   readonly close: () => Promise<void>;
 }
 
-/** One write and one fdatasync cover at most this much, so that a burst needs no second copy. */
-const groupBytes = 4 * 1024 * 1024;
-
 /**
  * Opens the journal at `path`, or starts one, and holds its lock (`path.lock`) until it is closed.
- * A torn tail is cut at the last whole record. Throws SimgptError: `ioFailed` where another process
+ * A torn tail is cut at the last whole record before it. Throws SimgptError: `ioFailed` where another process
  * has it (named) or the disk fails, `fileInvalid` with byte and record number where it is damaged.
  */
 export async function openJournal(path: string, options: JournalOptions = {}): Promise<Journal> {
@@ -54,12 +52,8 @@ export async function openJournal(path: string, options: JournalOptions = {}): P
   try {
     file = await attempt(path, 'open', () => openFile(path));
     const start = await replayJournal(file, path, onRecord);
-    const journal = journalOf(path, file, lock, start);
-    if (start.end === 0) {
-      await journal.append(format);
-      await attempt(path, 'sync the folder of', () => syncFolder(dirname(resolve(path))));
-    }
-    return journal;
+    if (start.end === 0) await begin(path, file);
+    return journalOf(path, file, lock, { ...start, end: start.end || firstLine.length });
   } catch (error) {
     await file?.close().catch(() => {});
     await lock[Symbol.asyncDispose]();
@@ -73,6 +67,15 @@ function openWithoutLinks(path: string): Promise<JournalFile> {
   return open(path, O_CREAT | O_RDWR | (O_NOFOLLOW ?? 0), 0o600);
 }
 
+/** The first line is durable before there is a second, so that a torn first one is all there is. */
+async function begin(path: string, file: JournalFile): Promise<void> {
+  await attempt(path, 'append to', async () => {
+    await writeAll(file, firstLine, 0);
+    await file.datasync();
+  });
+  await attempt(path, 'sync the folder of', () => syncFolder(dirname(resolve(path))));
+}
+
 async function writeAll(file: JournalFile, data: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < data.length;) {
     const { bytesWritten } = await file.write(data, done, data.length - done, position + done);
@@ -82,9 +85,17 @@ async function writeAll(file: JournalFile, data: Uint8Array, position: number): 
 }
 
 interface Waiting {
-  readonly line: Buffer;
+  readonly json: Buffer;
   readonly resolve: (place: RecordPlace) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** The lines of a group; each tells how far into the group it begins. */
+function linesOf(group: readonly Waiting[]): Buffer {
+  const lines = Buffer.allocUnsafe(group.reduce((sum, { json }) => sum + lineBytes(json), 0));
+  let at = 0;
+  for (const { json } of group) at += writeLine(lines, at, json, at);
+  return lines;
 }
 
 function journalOf(
@@ -105,7 +116,7 @@ function journalOf(
       try {
         if (failure !== undefined) throw failure;
         await attempt(path, 'append to', async () => {
-          await writeAll(file, Buffer.concat(group.map(({ line }) => line)), end);
+          await writeAll(file, linesOf(group), end);
           await file.datasync();
         });
       } catch (error) {
@@ -115,16 +126,17 @@ function journalOf(
         for (const { reject } of group) reject(failure);
         continue;
       }
-      for (const { line, resolve: durable } of group) {
-        durable({ position: end, bytes: line.length });
-        end += line.length;
+      for (const { json, resolve: durable } of group) {
+        const bytes = lineBytes(json);
+        durable({ position: end, bytes });
+        end += bytes;
       }
     }
     flushing = undefined;
   };
   const takeGroup = (): Waiting[] => {
     let bytes = 0;
-    const fits = waiting.findIndex(({ line }) => (bytes += line.length) > groupBytes);
+    const fits = waiting.findIndex(({ json }) => (bytes += lineBytes(json)) > groupBytes);
     const count = fits < 0 ? waiting.length : Math.max(1, fits);
     const group = waiting.slice(0, count);
     waiting = waiting.slice(count);
@@ -135,9 +147,9 @@ function journalOf(
       throw new SimgptError('disposed', `expected ${path} to be open, it was closed before`);
     }
     if (failure !== undefined) throw failure;
-    const line = encodeRecord(record);
+    const json = recordJson(record);
     return new Promise((resolve_, reject) => {
-      waiting.push({ line, resolve: resolve_, reject });
+      waiting.push({ json, resolve: resolve_, reject });
       flushing ??= Promise.resolve().then(flush);
     });
   };

@@ -1,6 +1,7 @@
 import { SimgptError } from '../errors.js';
-import { decodeRecord, headerBytes } from './journal_record.js';
+import { decodeRecord, encodeRecord } from './journal_record.js';
 import type { JournalRecord } from './journal_record.js';
+import { isTornGroup, longestTail } from './journal_tail.js';
 import { errorCode } from './json.js';
 
 /** The part of a `FileHandle` that a journal uses; tests put faults in its place. */
@@ -28,8 +29,10 @@ export interface RecordPlace {
   readonly bytes: number;
 }
 
-/** The first record of every journal. */
-export const format = { format: 'simgpt journal', version: 1 } as const;
+const format = { format: 'simgpt journal', version: 2 } as const;
+
+/** The first line of every journal. */
+export const firstLine = encodeRecord(format);
 
 /**
  * Reads every whole record and cuts a torn tail off; returns where the records end and how many
@@ -42,18 +45,21 @@ export async function replayJournal(
 ): Promise<{ readonly end: number; readonly cutBytes: number }> {
   let end = 0;
   let window = Buffer.alloc(0); // the bytes of the file from `end` on
-  for (let count = 0, wanted = headerBytes; ;) {
+  for (let count = 0, wanted = 1; ;) {
     const more = await readAt(file, path, end + window.length, Math.max(65_536, wanted));
     const isLast = more.length === 0;
     window = Buffer.concat([window, more]);
     let at = 0;
-    for (;;) {
-      if (at === window.length) {
-        wanted = headerBytes;
-        break;
+    while (at < window.length) {
+      const found = decodeRecord(window.subarray(at), path, count === 0 ? 'first' : 'grouped');
+      if (found.kind === 'damaged') {
+        const tail = await tailFrom(file, path, end + at);
+        const isFirstTorn = count > 0 || tail.length <= firstLine.length;
+        if (isFirstTorn && isTornGroup(tail, end + at, path)) {
+          return await cutAt(file, path, end + at, tail.length);
+        }
+        throw damage(path, end + at, count, found.reason);
       }
-      const found = decodeRecord(window.subarray(at), path);
-      if (found.kind === 'damaged') throw damage(path, end + at, count, found.reason);
       if (found.kind === 'short') {
         wanted = found.bytes - (window.length - at);
         break;
@@ -65,11 +71,31 @@ export async function replayJournal(
     }
     end += at;
     window = window.subarray(at);
-    if (isLast) {
-      if (window.length > 0) await attempt(path, 'cut the torn tail of', () => cut(file, end));
-      return { end, cutBytes: window.length };
-    }
+    if (isLast) return await cutAt(file, path, end, window.length);
   }
+}
+
+/** What follows `position`, or as much of it as shows that it is more than one group. */
+async function tailFrom(file: JournalFile, path: string, position: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (let bytes = 0; bytes <= longestTail;) {
+    const part = await readAt(file, path, position + bytes, 65_536);
+    if (part.length === 0) break;
+    parts.push(part);
+    bytes += part.length;
+  }
+  return Buffer.concat(parts);
+}
+
+/** Without the sync, a later append could become durable before the cut, behind the torn bytes. */
+async function cutAt(file: JournalFile, path: string, end: number, cutBytes: number) {
+  if (cutBytes > 0) {
+    await attempt(path, 'cut the torn tail of', async () => {
+      await file.truncate(end);
+      await file.datasync();
+    });
+  }
+  return { end, cutBytes };
 }
 
 function expectFormat(path: string, record: JournalRecord): void {
@@ -106,12 +132,6 @@ export async function readAt(
     filled += bytesRead;
   }
   return buffer.subarray(0, filled);
-}
-
-/** Without the sync, a later append could become durable before the cut, behind the torn bytes. */
-async function cut(file: JournalFile, end: number): Promise<void> {
-  await file.truncate(end);
-  await file.datasync();
 }
 
 /** Runs a file operation; its failure becomes SimgptError `ioFailed` naming the file. */

@@ -130,7 +130,8 @@ async function isBroken(path: string): Promise<boolean> {
 export async function acquireLock(path: string, options: LockOptions): Promise<AsyncDisposable> {
   const { signal, waitMs, pollMs = 100 } = options;
   for (let waited = 0; ; waited += pollMs) {
-    if (signal?.aborted) throw new SimgptError('cancelled', 'the download was cancelled');
+    if (signal?.aborted)
+      throw new SimgptError('cancelled', 'cancelled while waiting for another process');
     if (await tryCreate(path)) break;
     const { text, owner } = await readOwner(path);
     if (owner === undefined ? text !== '' && (await isBroken(path)) : isStale(owner)) {
