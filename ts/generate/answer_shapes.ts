@@ -27,7 +27,7 @@ export function readShape(shape: OutputShape, text: string): ShapedAnswer {
     case 'stringList':
       return stringList(shape.max, text);
     default:
-      return jsonObject(shape.fields, text);
+      return jsonObject(shape, text);
   }
 }
 
@@ -116,11 +116,14 @@ function number(shape: Extract<OutputShape, { kind: 'number' }>, text: string): 
 }
 
 function choice(shape: Extract<OutputShape, { kind: 'choice' }>, text: string): ShapedAnswer {
-  const word = text.replace(/\.$/, '').toLowerCase();
-  const found = shape.choices.find((name) => name.toLowerCase() === word);
+  const found = choiceOf(shape.choices, text.replace(/\.$/, ''));
   return found === undefined
     ? unparsable(`expected ${shape.choices.join(' or ')}`)
     : { fields: new Map([[shape.field, found]]) };
+}
+
+function choiceOf(choices: readonly string[], word: string): string | undefined {
+  return choices.find((name) => name.toLowerCase() === word.toLowerCase());
 }
 
 /** The answer without the one fence that chat models put around JSON. */
@@ -144,7 +147,10 @@ function stringList(max: number, text: string): ShapedAnswer {
   );
 }
 
-function jsonObject(fields: readonly string[], text: string): ShapedAnswer {
+function jsonObject(
+  { fields, choices = {} }: Extract<OutputShape, { kind: 'jsonObject' }>,
+  text: string,
+): ShapedAnswer {
   const members = splitJsonObject(unfenced(text));
   if (typeof members === 'string') return unparsable(members);
   const values = new Map<string, string>();
@@ -154,7 +160,13 @@ function jsonObject(fields: readonly string[], text: string): ShapedAnswer {
       return { problem: 'missingField', detail: `expected a field ${field}` };
     }
     if (!json.startsWith('"')) return unparsable(`expected ${field} to be a string`);
-    values.set(field, (JSON.parse(json) as string).trim());
+    const value = (JSON.parse(json) as string).trim();
+    const allowed = Object.hasOwn(choices, field) ? choices[field] : undefined;
+    const chosen = allowed === undefined ? value : choiceOf(allowed, value);
+    if (chosen === undefined) {
+      return unparsable(`expected ${field} to be ${allowed!.join(' or ')}`);
+    }
+    values.set(field, chosen);
   }
   const more = [...members.keys()].find((key) => !fields.includes(key));
   return more === undefined

@@ -32,7 +32,12 @@ export interface UnitDrop {
 export type Verdict<Row> =
   /** Calls to buy before `next` is asked again; all of them may run at once. */
   | { readonly kind: 'calls'; readonly calls: readonly PlannedCall[] }
-  | { readonly kind: 'rows'; readonly rows: readonly Row[] }
+  | {
+      readonly kind: 'rows';
+      readonly rows: readonly Row[];
+      /** Parts of the answers that gave no row, such as items of a list: counted like any drop. */
+      readonly drops?: readonly UnitDrop[];
+    }
   | { readonly kind: 'drop'; readonly drop: UnitDrop };
 
 /** A parsed answer with what a row's provenance says of it. */
@@ -60,11 +65,23 @@ export interface IntermediateRow {
 }
 
 /**
+ * `texts`: field `text`. `pairs` and `triples`: field `example`, the JSON of an anchor, a positive
+ * and hard negatives (none, or one or more). Either may have a field `source`.
+ */
+export type RecipeInput = 'none' | 'texts' | 'pairs' | 'triples';
+
+/**
  * A recipe: one stage, or several where the rows of one are what the next one's units are made of.
  * Each stage's rows are complete, filtered and on disk before the next one starts.
  */
 export interface Recipe {
   readonly name: string;
+  /** What each row of the user's input holds; with `none` the recipe makes its own units. */
+  readonly input: RecipeInput;
+  /** Every setting with the value it has, defaults too: what makes another plan when it changes. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** The weights that slots are drawn by, as in `CallKey`; uniform unless given. */
+  readonly slotWeights?: string;
   readonly before: readonly RecipeStage<IntermediateRow>[];
   readonly last: RecipeStage<Example>;
 }

@@ -63,7 +63,12 @@ const output = z.discriminatedUnion('kind', [
   /** One of the listed words, whatever its case. */
   z.strictObject({ kind: z.literal('choice'), field: name, choices: z.array(name).min(2).max(20) }),
   z.strictObject({ kind: z.literal('stringList'), max: z.int().min(1).max(1000) }),
-  z.strictObject({ kind: z.literal('jsonObject'), fields: z.array(name).min(1).max(20) }),
+  z.strictObject({
+    kind: z.literal('jsonObject'),
+    fields: z.array(name).min(1).max(20),
+    /** The words a field may hold, whatever their case; another answer cannot be used. */
+    choices: z.record(name, z.array(name).min(2).max(20)).optional(),
+  }),
 ]);
 
 /** Which input slot or output field becomes which text of an example. */
@@ -101,6 +106,8 @@ export const templateSchema = z
     examples: examples.optional(),
     output,
     example: exampleTexts.optional(),
+    /** What every example of this template is compared for; models with instructions read it. */
+    instruction: text.optional(),
     decoding,
   })
   .superRefine((template, context) => {
@@ -148,6 +155,13 @@ function* faultsOf(template: TemplateFields): Generator<Fault> {
   yield* exampleFaults(template, known);
   const fields = 'fields' in template.output ? template.output.fields : [];
   const field = 'field' in template.output ? [template.output.field] : [];
+  if (template.output.kind === 'jsonObject') {
+    const other = Object.keys(template.output.choices ?? {}).find((key) => !fields.includes(key));
+    if (other !== undefined) {
+      const expected = `fields among ${fields.join(', ')}, not ${other}`;
+      yield { path: ['output', 'choices'], expected };
+    }
+  }
   const sources = new Set([...inputSlots(slots), ...fields, ...field]);
   const { anchor, positive, hardNegatives = [] } = template.example ?? {};
   for (const source of [anchor, positive, ...hardNegatives]) {
