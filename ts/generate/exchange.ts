@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 import { Agent, EnvHttpProxyAgent, request } from 'undici';
@@ -38,9 +39,12 @@ export type Exchange =
 
 export interface Outgoing {
   readonly url: URL;
+  readonly method: 'GET' | 'POST';
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: string | AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal | undefined;
+  /** Takes the body of a success in parts, so that a long one is never in memory; may wait. */
+  readonly sink?: ((part: Uint8Array) => Promise<void> | void) | undefined;
 }
 
 /** Whether the address names this machine, so that what is sent to it leaves over no wire. */
@@ -72,7 +76,7 @@ class ExchangeFailure extends Error {
   }
 }
 
-/** Sends one POST, follows no redirect, and never reads beyond the limits. Does not throw. */
+/** Sends one request, follows no redirect, and never reads beyond the limits. Does not throw. */
 export async function exchange(
   outgoing: Outgoing,
   dispatcher: Dispatcher,
@@ -86,14 +90,16 @@ export async function exchange(
   outgoing.signal?.addEventListener('abort', cancel, { once: true });
   try {
     const response = await request(outgoing.url, {
-      method: 'POST',
+      method: outgoing.method,
       headers: outgoing.headers,
-      body: outgoing.body,
+      body: bodyOf(outgoing),
       dispatcher,
       signal: watchdog.signal,
     });
-    const raw = await readBody(response.body, limits, stop('idle'));
     const headers = headerMap(response.headers);
+    const isPlain = response.statusCode === 200 && !headers.has('content-encoding');
+    const sink = isPlain ? outgoing.sink : undefined;
+    const raw = await readBody(response.body, limits, stop('idle'), sink);
     const body = await decode(raw, headers.get('content-encoding'), limits.bodyBytes);
     return { kind: 'answered', status: response.statusCode, headers, body };
   } catch (error) {
@@ -105,6 +111,11 @@ export async function exchange(
   }
 }
 
+function bodyOf({ method, body }: Outgoing): string | Readable | null {
+  if (method === 'GET') return null;
+  return typeof body === 'string' ? body : Readable.from(body);
+}
+
 function failed(sent: boolean, reason: FailureReason): Exchange {
   return { kind: 'failed', sent, reason };
 }
@@ -113,6 +124,7 @@ async function readBody(
   body: AsyncIterable<Buffer>,
   limits: ExchangeLimits,
   onIdle: () => void,
+  sink: Outgoing['sink'],
 ): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -121,13 +133,14 @@ async function readBody(
     for await (const chunk of body) {
       bytes += chunk.length;
       if (bytes > limits.bodyBytes) throw new ExchangeFailure('bodyTooLarge');
-      chunks.push(chunk);
+      if (sink === undefined) chunks.push(chunk);
+      else await sink(chunk);
       idle.refresh();
     }
   } finally {
     clearTimeout(idle);
   }
-  return Buffer.concat(chunks, bytes);
+  return Buffer.concat(chunks);
 }
 
 const decoders = new Map([
