@@ -17,6 +17,7 @@ export const errorCodes = [
   'selfCheckFailed',
   'tokenizerInvalid',
   'toolMissing',
+  'trainingDiverged',
   'unsupported',
 ] as const;
 

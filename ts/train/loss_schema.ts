@@ -1,55 +1,80 @@
 import { z } from 'zod';
 
-const temperature = z.number().gt(0);
+/** Factor in the sum of losses. */
+const weight = z.number().gt(0).optional();
+const temperature = z.number().gt(0).optional();
+
+/** What tells false negatives; the reference encoder itself is the run's, not the recipe's. */
+const exclusion = z.strictObject({
+  above: z.number().min(-1).max(1).optional(),
+  margin: z.number().min(0).optional(),
+});
+
+const learnedTemperature = z.strictObject({
+  kind: z.literal('learned'),
+  initial: z.number().gt(0),
+  lowest: z.number().gt(0).optional(),
+});
 
 const infoNce = z.strictObject({
   kind: z.literal('infoNce'),
-  temperature,
-  /** Added to the score of an example's own hard negatives (D1). */
+  weight,
+  temperature: z.union([z.number().gt(0), learnedTemperature]).optional(),
   hardNegativeWeight: z.number().optional(),
-  symmetric: z.boolean().optional(),
+  symmetricWeight: z.number().min(0).optional(),
+  excludeFalseNegatives: exclusion.optional(),
 });
 
 const energyHinge = z.strictObject({
   kind: z.literal('energyHinge'),
-  /** On similarities, not scores. */
-  margin: z.number().min(0),
+  weight,
+  margin: z.number().min(0).optional(),
 });
 
 const multiCsr = z.strictObject({
   kind: z.literal('multiCsr'),
+  weight,
   temperature,
-  /** Candidates whose similarity under the reference encoder is above it are excluded. */
-  threshold: z.number().min(-1).max(1),
-  /** D2: leave an excluded candidate out, or give it score 0 as the published code does. */
-  masked: z.enum(['exclude', 'zeroScore']),
+  above: z.number().min(-1).max(1).optional(),
+  masked: z.enum(['exclude', 'zeroScore']).optional(),
 });
 
 const qwen3 = z.strictObject({
   kind: z.literal('qwen3'),
+  weight,
   temperature,
   margin: z.number().min(0).optional(),
   otherHardNegatives: z.boolean().optional(),
 });
 
-const coSent = z.strictObject({ kind: z.literal('coSent'), temperature });
-const triplet = z.strictObject({ kind: z.literal('triplet'), margin: z.number().min(0) });
+const coSent = z.strictObject({ kind: z.literal('coSent'), weight, temperature });
+
+const triplet = z.strictObject({
+  kind: z.literal('triplet'),
+  weight,
+  margin: z.number().min(0).optional(),
+});
 
 const distillation = z.strictObject({
   kind: z.literal('distillation'),
-  /** What is matched: the teacher's vectors, or its similarities within the batch. */
-  target: z.enum(['vectors', 'scores']),
-  divergence: z.enum(['kl', 'mse', 'cosine']),
-  temperature: temperature.optional(),
+  weight,
+  target: z.enum(['vectors', 'similarities']).optional(),
+  objective: z.enum(['mse', 'kl']).optional(),
+  temperature,
+  teacherTemperature: temperature,
 });
 
 const plain = [infoNce, energyHinge, multiCsr, qwen3, coSent, triplet, distillation] as const;
 
 const matryoshka = z.strictObject({
   kind: z.literal('matryoshka'),
-  sizes: z.array(z.strictObject({ dimensions: z.int().min(1), weight: z.number().gt(0) })).min(1),
-  loss: z.discriminatedUnion('kind', plain),
+  weight,
+  losses: z.array(z.discriminatedUnion('kind', plain)).min(1),
+  sizes: z.array(z.int().min(1)).min(1),
+  weights: z.array(z.number().gt(0)).optional(),
 });
 
-/** One loss as a recipe's file states it; its mathematics is METHODS 1.4. */
+/** One loss as a recipe's file states it: a `Loss` without the encoders that it may ask. */
 export const lossSchema = z.discriminatedUnion('kind', [...plain, matryoshka]);
+
+export type LossSettings = z.infer<typeof lossSchema>;

@@ -53,7 +53,7 @@ export const settingsSchema = z.strictObject({
   pooling: z.enum([...poolings, 'asModel']),
   /** Head after the pooling in training and in the exported model (METHODS 1.3). */
   head: z.strictObject({ train: headSchema, test: headSchema }),
-  losses: z.array(z.strictObject({ weight: positive, loss: lossSchema })).min(1),
+  losses: z.array(lossSchema).min(1),
   mlm: mlmSchema.nullable(),
   /** Examples in one step. */
   batchSize: count,

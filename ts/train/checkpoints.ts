@@ -1,0 +1,158 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { SimgptError } from '../errors.js';
+import { syncFolder, writeFileAtomic } from '../files/atomic.js';
+import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
+import { errorCode, readJsonFile } from '../files/json.js';
+import type { LogMark } from './metrics_log.js';
+
+/** Size and sha256 of a file. */
+export interface FileFingerprint {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Where a run stands after a whole step: its counters; weights and moments are beside it. */
+export interface RunState {
+  readonly formatVersion: 1;
+  /** Steps done. */
+  readonly step: number;
+  /** The last step whose evaluation is done; -1 where none is. */
+  readonly evaluatedStep: number;
+  /** The selected model so far: `models/step-…` holds it. */
+  readonly best: { readonly step: number; readonly score: number } | null;
+  /** Evaluations since the best one. */
+  readonly withoutGain: number;
+  /** No step is left: the last one is done, or the run stopped early. */
+  readonly finished: boolean;
+  readonly metrics: LogMark;
+}
+
+interface StoredState extends RunState {
+  readonly training: FileFingerprint;
+}
+
+/** A checkpoint that has been read back whole. */
+export interface SavedCheckpoint {
+  readonly state: RunState;
+  /** Weights and optimizer state. */
+  readonly trainingPath: string;
+}
+
+const trainingFile = 'training.safetensors';
+const stateFile = 'state.json';
+
+/** `step-00000125`: sorts as numbers do. */
+export function stepName(step: number): string {
+  return `step-${String(step).padStart(8, '0')}`;
+}
+
+/** Size and sha256 of a file, read from the disk. Throws SimgptError `ioFailed`. */
+export async function fingerprintFile(path: string): Promise<FileFingerprint> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+      hash.update(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+    }
+  } catch (error) {
+    throw ioFailure(path, 'read', error);
+  }
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+/** Kept while a run goes on: the newest, and one more in case the disk damages it. */
+const keptCheckpoints = 2;
+
+/**
+ * Writes a checkpoint below `folder`: a new directory that appears whole or not at all. It is read
+ * back before it takes its name, and only then are older ones removed, so that a failure leaves
+ * them as they were. Resolves to the states of the checkpoints that are kept.
+ */
+export async function saveCheckpoint(
+  folder: string,
+  state: RunState,
+  saveTraining: (path: string) => Promise<void>,
+): Promise<readonly RunState[]> {
+  const name = stepName(state.step);
+  const temporary = join(folder, `.${name}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    await mkdir(temporary);
+    const trainingPath = join(temporary, trainingFile);
+    await saveTraining(trainingPath);
+    const training = await fingerprintFile(trainingPath);
+    const stored: StoredState = { ...state, training };
+    await writeFileAtomic(
+      join(temporary, stateFile),
+      `${canonicalJson(withoutUndefined(stored))}\n`,
+    );
+    await syncFolder(temporary);
+    // A checkpoint of this step may be there: of a run that was interrupted in its evaluation.
+    await rm(join(folder, name), { recursive: true, force: true });
+    await rename(temporary, join(folder, name));
+    await syncFolder(folder);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    throw error instanceof SimgptError ? error : ioFailure(join(folder, name), 'write', error);
+  }
+  return removeOlder(folder, state.finished ? 1 : keptCheckpoints);
+}
+
+/** Removes all but the newest `kept` whole checkpoints, and what an interrupted write left. */
+async function removeOlder(folder: string, kept: number): Promise<readonly RunState[]> {
+  const states: RunState[] = [];
+  for (const name of (await checkpointNames(folder)).toReversed()) {
+    const state = states.length < kept ? await readState(join(folder, name)) : undefined;
+    if (state === undefined) await rm(join(folder, name), { recursive: true, force: true });
+    else states.push(state);
+  }
+  for (const name of await readdir(folder)) {
+    if (/^\.step-\d+\.[0-9a-f]+\.tmp$/.test(name)) {
+      await rm(join(folder, name), { recursive: true, force: true });
+    }
+  }
+  return states;
+}
+
+/** The newest checkpoint below `folder` that is whole; undefined where there is none. */
+export async function newestCheckpoint(folder: string): Promise<SavedCheckpoint | undefined> {
+  for (const name of (await checkpointNames(folder)).toReversed()) {
+    const found = await readCheckpointAt(join(folder, name));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+async function checkpointNames(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder);
+  return names.filter((name) => /^step-\d{8,}$/.test(name)).sort();
+}
+
+/** The counters alone; undefined where they cannot be read. */
+async function readState(path: string): Promise<StoredState | undefined> {
+  try {
+    const { fields } = await readJsonFile(join(path, stateFile));
+    return fields['formatVersion'] === 1 ? (fields as unknown as StoredState) : undefined;
+  } catch (error) {
+    if (error instanceof SimgptError) return undefined;
+    throw error;
+  }
+}
+
+async function readCheckpointAt(path: string): Promise<SavedCheckpoint | undefined> {
+  const state = await readState(path);
+  if (state === undefined) return undefined;
+  const trainingPath = join(path, trainingFile);
+  const { bytes, sha256 } = state.training;
+  const found = await fingerprintFile(trainingPath).catch(() => undefined);
+  return found?.bytes === bytes && found.sha256 === sha256 ? { state, trainingPath } : undefined;
+}
+
+function ioFailure(path: string, verb: string, error: unknown): SimgptError {
+  const reason = errorCode(error) ?? String(error);
+  return new SimgptError('ioFailed', `could not ${verb} ${path}: ${reason}`, { cause: error });
+}

@@ -1,0 +1,144 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { SimgptError } from '../errors.js';
+import { syncFolder, writeFileAtomic } from '../files/atomic.js';
+import { canonicalJson } from '../files/canonical_json.js';
+import type { JsonValue } from '../files/canonical_json.js';
+import { errorCode, isJsonObject, readJsonFileIfPresent } from '../files/json.js';
+import { acquireLock } from '../files/lock.js';
+
+/** Everything a run is a function of: written before the first step, compared at every start. */
+export type RunPlan = { readonly [name: string]: JsonValue };
+
+/** The places of a run folder. */
+export interface RunFolder extends AsyncDisposable {
+  readonly path: string;
+  readonly checkpoints: string;
+  /** Selected models by step, until the best becomes `model`. */
+  readonly models: string;
+  readonly model: string;
+  readonly metrics: string;
+  readonly timings: string;
+}
+
+const planFile = 'run.json';
+
+/**
+ * Opens a run folder, or starts one, and holds its lock until disposed. Throws SimgptError
+ * `outputExists` where the folder holds other things, or a run of another plan: the first value
+ * that differs is named; `ioFailed` where it cannot be written or another process has it.
+ */
+export async function openRunFolder(path: string, plan: RunPlan): Promise<RunFolder> {
+  const folders = ['checkpoints', 'models'].map((name) => join(path, name));
+  await expectRunOrNothing(path);
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+  const lock = await acquireLock(join(path, 'lock'), { waitMs: 0 }).catch((error: unknown) => {
+    throw error instanceof SimgptError ? error : cannotWrite(path, error);
+  });
+  try {
+    const known = await readJsonFileIfPresent(join(path, planFile));
+    if (known === undefined) {
+      for (const folder of folders) await mkdir(folder, { recursive: true });
+      await syncFolder(path);
+      await writeFileAtomic(join(path, planFile), `${canonicalJson(plan)}\n`);
+    } else {
+      expectSamePlan(path, known.fields, plan);
+    }
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error instanceof SimgptError ? error : cannotWrite(path, error);
+  }
+  return {
+    path,
+    checkpoints: join(path, 'checkpoints'),
+    models: join(path, 'models'),
+    model: join(path, 'model'),
+    metrics: join(path, 'metrics.jsonl'),
+    timings: join(path, 'timings.jsonl'),
+    [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
+  };
+}
+
+/** The plan in a run folder; undefined where it has none. */
+export async function readPlan(path: string): Promise<RunPlan | undefined> {
+  const file = await readJsonFileIfPresent(join(path, planFile));
+  return file?.fields as RunPlan | undefined;
+}
+
+// What a start that was killed before its plan may have left.
+const ownNames = new Set(['checkpoints', 'models', 'lock']);
+
+async function expectRunOrNothing(path: string): Promise<void> {
+  const names = await readdir(path).catch((error: unknown): string[] => {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw cannotWrite(path, error);
+  });
+  const started = names.includes(planFile) || names.every((name) => isOwn(name));
+  if (started) return;
+  throw new SimgptError(
+    'outputExists',
+    `expected ${path} to be a run of this command, empty or not there, found other files`,
+  );
+}
+
+function isOwn(name: string): boolean {
+  return ownNames.has(name) || /^lock\.[0-9a-f]+\.(?:tmp|stale)$/.test(name) || isTemporary(name);
+}
+
+/** Whether an atomic file's or folder's unfinished half has that name. */
+function isTemporary(name: string): boolean {
+  return /^\..+\.[0-9a-f]{12}\.tmp$/.test(name);
+}
+
+function expectSamePlan(path: string, known: Readonly<Record<string, unknown>>, now: RunPlan) {
+  const field = firstDifference(known, now, []);
+  if (field === undefined) return;
+  const [place, then, here] = field;
+  throw new SimgptError(
+    'outputExists',
+    `expected ${path} to be a run of the same recipe, model and data: ${place} was ` +
+      `${shown(then)}, is ${shown(here)} now; repeat the first command, or take another --output`,
+  );
+}
+
+type Difference = readonly [place: string, then: unknown, now: unknown];
+
+function firstDifference(a: unknown, b: unknown, place: readonly string[]): Difference | undefined {
+  if (isJsonObject(a) && isJsonObject(b)) {
+    for (const key of [...new Set([...Object.keys(a), ...Object.keys(b)])].sort()) {
+      const found = firstDifference(a[key], b[key], [...place, key]);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+  if (Array.isArray(a) && Array.isArray(b) && a.length === b.length) {
+    for (const [index, value] of a.entries()) {
+      const found = firstDifference(value, b[index], [...place, String(index)]);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+  return JSON.stringify(a) === JSON.stringify(b) ? undefined : [place.join('.'), a, b];
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'absent';
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** Removes the unfinished halves of files and folders that a killed run left in `folder`. */
+export async function removeTemporaries(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (isTemporary(name)) await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+function cannotWrite(path: string, error: unknown): SimgptError {
+  const reason = errorCode(error) ?? String(error);
+  return new SimgptError('ioFailed', `could not write ${path}: ${reason}`, { cause: error });
+}
