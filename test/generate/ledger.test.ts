@@ -202,6 +202,10 @@ test('forced and avoidable double bills are counted apart, rows by model, templa
     { kind: 'book', id: 'hung', attempt: 1 },
     claim('hung', 2),
     settle('hung', 2, 'ok'),
+    claim('wrong', 1),
+    settle('wrong', 1, 'schema'),
+    claim('wrong', 2),
+    settle('wrong', 2, 'ok'),
     claim('busy', 1),
     settle('busy', 1, 'notBilled'),
     claim('busy', 2),
@@ -212,19 +216,21 @@ test('forced and avoidable double bills are counted apart, rows by model, templa
   ]);
   const { rows, ...sums } = reportLedger(state);
   assert.deepEqual(sums, {
-    settledTokens: 50,
-    settledCalls: 5,
+    settledTokens: 70,
+    settledCalls: 7,
     bookedTokens: 100,
     bookedCalls: 1,
     overrunTokens: 0,
     forcedDoubleBills: 2,
+    secondTries: 1,
     avoidableDoubleBills: 1,
   });
   assert.deepEqual(
     rows.map(({ outcome, calls, tokens, outputTokens }) => [outcome, calls, tokens, outputTokens]),
     [
       ['notBilled', 1, 0, 0],
-      ['ok', 4, 40, 12],
+      ['ok', 5, 50, 15],
+      ['schema', 1, 10, 3],
       ['truncated', 1, 10, 3],
       ['unknown', 1, 100, 0],
     ],

@@ -11,6 +11,8 @@ export interface Breaker {
   /** False while open; after the cool-down one call at a time is let through as a probe. */
   allows(): boolean;
   record(outcome: Outcome): void;
+  /** Whether so many calls in a row have failed that it lets none but probes through. */
+  readonly isOpen: boolean;
   /** Whether three answers in a row were not the API's: the run should stop. */
   readonly wrongServer: boolean;
 }
@@ -42,6 +44,9 @@ export function createBreaker(
       inRow += 1;
       if (inRow >= failures) closedAgainAtMs = clock.now() + coolDownMs;
     },
+    get isOpen() {
+      return inRow >= failures;
+    },
     get wrongServer() {
       return strangersInRow >= wrongServerAfter;
     },
@@ -49,7 +54,7 @@ export function createBreaker(
 }
 
 /** A rate limit is the limiter's to obey, and a bad answer is the model's: neither means down. */
-function isFailure({ kind, status, reason }: Outcome): boolean {
+export function isFailure({ kind, status, reason }: Outcome): boolean {
   if (reason === 'cancelled') return false;
   return kind === 'notSent' || kind === 'unknown' || (kind === 'notBilled' && (status ?? 0) >= 500);
 }

@@ -1,4 +1,5 @@
 import type { JournalRecord } from '../files/journal.js';
+import { isFailure } from './breaker.js';
 import type { Breaker } from './breaker.js';
 import type { ClaimKey } from './ledger_state.js';
 import type { Clock, Limiter } from './limiter.js';
@@ -28,9 +29,14 @@ export interface Dispatcher extends AsyncDisposable {
    * Makes one claimed attempt. It does not throw for what a provider does; once `signal` fires, what
    * was not sent ends as `notSent`. Throws SimgptError where going on makes no sense.
    */
-  send(attempt: Attempt, signals: SendSignals): Promise<ChatAnswer>;
+  send(attempt: Attempt, signals: SendSignals): Promise<SentAnswer>;
   /** Every attempt there is has been handed over: no other comes before one of them is answered. */
   settled(): void;
+}
+
+export interface SentAnswer extends ChatAnswer {
+  /** The time of the call itself, which its deadline counts; waiting for one's turn is not in it. */
+  readonly tookMs?: number;
 }
 
 export interface SendSignals {
@@ -70,9 +76,13 @@ export interface LiveOptions {
 /** How often a closed door is tried again while the breaker is open. */
 const breakerPollMs = 1000;
 
+/** A server that has answered before may fail for so long before the run ends. */
+const downForMs = 300_000;
+
 /** One HTTP call per attempt: limiter, breaker, provider. */
 export function createLiveDispatcher(options: LiveOptions): Dispatcher {
   const { provider, limiter, breaker, clock, inFlight } = options;
+  const judge = createJudge(breaker, clock);
   return {
     inFlight,
     holds: () => false,
@@ -85,14 +95,36 @@ export function createLiveDispatcher(options: LiveOptions): Dispatcher {
         if (stop.aborted) return notSent;
         throw error;
       }
+      const startMs = clock.now();
       const name = attemptName({ id, attempt });
       const answer = await provider.chat({ ...request, name }, abandon);
       limiter.obey(answer.status ?? 0, answer.headers);
       breaker.record(answer);
-      return answer;
+      return { ...judge(answer), tookMs: clock.now() - startMs };
     },
     settled: () => {},
     [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
+  };
+}
+
+/** Turns an answer into the end of the run where the server is the wrong one, or down for good. */
+function createJudge(breaker: Breaker, clock: Clock): (answer: ChatAnswer) => ChatAnswer {
+  let hasAnswered = false;
+  let failingSinceMs: number | undefined;
+  return (answer) => {
+    const stopped = (reason: string): ChatAnswer => {
+      return { ...answer, advice: 'stop', reason, detail: answer.detail ?? answer.reason };
+    };
+    if (answer.reason === 'cancelled' || answer.advice === 'stop') return answer;
+    if (breaker.wrongServer) return stopped('wrongServer');
+    if (!isFailure(answer)) {
+      hasAnswered = true;
+      failingSinceMs = undefined;
+      return answer;
+    }
+    failingSinceMs ??= clock.now();
+    const isDown = hasAnswered ? clock.now() - failingSinceMs > downForMs : breaker.isOpen;
+    return isDown ? stopped('unreachable') : answer;
   };
 }
 

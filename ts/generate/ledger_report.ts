@@ -14,32 +14,58 @@ export interface LedgerRow {
   readonly outputTokens: number;
 }
 
-export interface LedgerReport extends LedgerSums {
-  /** Sorted by model, template and outcome. */
-  readonly rows: readonly LedgerRow[];
-  /** Paid again after a fault took the earlier, paid answer away. */
-  readonly forcedDoubleBills: number;
-  /** Paid again although a usable answer had arrived or was on its way: must be 0. */
-  readonly avoidableDoubleBills: number;
+/** What was paid again for a call that had been paid before, each in one of three counts. */
+export interface DoubleBills {
+  /** A fault took the earlier, paid answer away: truncated, hung, cut, or its end unknown. */
+  forcedDoubleBills: number;
+  /** The earlier answer came whole, and could not be used: the second try of a wrong schema. */
+  secondTries: number;
+  /** A usable answer had arrived or was on its way: must be 0. */
+  avoidableDoubleBills: number;
 }
 
-/** Totals per model, template and outcome, and what was paid twice. */
-export function reportLedger(state: LedgerState): LedgerReport {
-  const rows = new Map<string, LedgerRow>();
-  let forcedDoubleBills = 0;
-  let avoidableDoubleBills = 0;
-  for (const attempts of state.entries.values()) {
-    let charged = 0;
-    for (const entry of attempts) {
-      addToRow(rows, entry);
-      if (!entry.isCharged || entry.status === 'open') continue;
-      if (entry.isAvoidable) avoidableDoubleBills += 1;
-      else if (charged > 0) forcedDoubleBills += 1;
-      charged += 1;
-    }
-  }
+/** What entries add up to. */
+export interface LedgerTotals extends DoubleBills {
+  readonly rows: Map<string, LedgerRow>;
+}
+
+export interface LedgerReport extends LedgerSums, Readonly<DoubleBills> {
+  /** Sorted by model, template and outcome. */
+  readonly rows: readonly LedgerRow[];
+}
+
+export function emptyTotals(): LedgerTotals {
+  return { rows: new Map(), forcedDoubleBills: 0, secondTries: 0, avoidableDoubleBills: 0 };
+}
+
+/** Totals per model, template and outcome, and what was paid twice; `folded` are earlier ones. */
+export function reportLedger(
+  state: LedgerState,
+  folded: LedgerTotals = emptyTotals(),
+): LedgerReport {
+  const totals: LedgerTotals = { ...folded, rows: new Map(folded.rows) };
+  for (const attempts of state.entries.values()) addAttempts(totals, attempts);
+  const { rows, ...doubleBills } = totals;
   const sorted = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
-  return { ...state.sums, rows: sorted, forcedDoubleBills, avoidableDoubleBills };
+  return { ...state.sums, rows: sorted, ...doubleBills };
+}
+
+/** Adds all attempts of one id, in claim order. */
+export function addAttempts(totals: LedgerTotals, attempts: readonly Entry[]): void {
+  let earlier: Entry | undefined;
+  for (const entry of attempts) {
+    addToRow(totals.rows, entry);
+    if (!entry.isCharged || entry.status === 'open') continue;
+    if (entry.isAvoidable) totals.avoidableDoubleBills += 1;
+    else if (earlier !== undefined && isLost(earlier)) totals.forcedDoubleBills += 1;
+    else if (earlier !== undefined) totals.secondTries += 1;
+    earlier = entry;
+  }
+}
+
+/** Paid, or perhaps paid, without an answer that arrived whole. */
+function isLost({ status, outcome }: Entry): boolean {
+  return status === 'unknown' || outcome === 'billed' || outcome === 'truncated';
 }
 
 function addToRow(rows: Map<string, LedgerRow>, entry: Entry): void {

@@ -53,6 +53,15 @@ export interface LedgerState {
   /** The attempts of each id in claim order. */
   readonly entries: Map<string, Entry[]>;
   sums: LedgerSums;
+  /** Where it is there, ids that are answered and settled leave `entries` for it. */
+  readonly fold?: LedgerFold;
+}
+
+/** Keeps of the entries that are over what little is still asked. */
+export interface LedgerFold {
+  /** All attempts of one id. */
+  take(attempts: readonly Entry[]): void;
+  has(id: string): boolean;
 }
 
 /** The most a run may settle and book together. */
@@ -64,8 +73,9 @@ export interface Caps {
 /** Why a call may not be made. */
 export type Refusal = 'answered' | 'inFlight' | 'claimedBefore' | 'overrun' | 'tokens' | 'calls';
 
-export function emptyLedger(): LedgerState {
+export function emptyLedger(fold?: LedgerFold): LedgerState {
   return {
+    ...(fold === undefined ? {} : { fold }),
     entries: new Map(),
     sums: { settledTokens: 0, settledCalls: 0, bookedTokens: 0, bookedCalls: 0, overrunTokens: 0 },
   };
@@ -84,6 +94,7 @@ export function findEntry(state: LedgerState, { id, attempt }: ClaimKey): Entry 
 
 /** Why the call may not be made now; undefined where it may. */
 export function refusalOf(state: LedgerState, caps: Caps, claim: Claim): Refusal | undefined {
+  if (state.fold?.has(claim.id) === true) return 'answered';
   const attempts = state.entries.get(claim.id) ?? [];
   if (attempts.some(({ outcome }) => outcome === 'ok')) return 'answered';
   if (attempts.some(({ status }) => status === 'open')) return 'inFlight';
@@ -112,6 +123,18 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
     );
   }
   replaceEntry(state, before, { ...before, ...changeOf(before, event) });
+  const attempts = state.entries.get(event.id) ?? [];
+  if (state.fold !== undefined && isOver(attempts)) {
+    state.fold.take(attempts);
+    state.entries.delete(event.id);
+  }
+}
+
+function isOver(attempts: readonly Entry[]): boolean {
+  return (
+    attempts.some(({ outcome }) => outcome === 'ok') &&
+    attempts.every(({ status }) => status === 'settled')
+  );
 }
 
 type Change = Pick<Entry, 'status' | 'outcome' | 'isCharged' | 'usage' | 'response'>;

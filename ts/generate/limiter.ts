@@ -41,6 +41,8 @@ export function createLimiter(rates: Rates, clock: Clock): Limiter {
     if (!(value >= 1)) throw new RangeError(`expected ${name} >= 1, received ${String(value)}`);
   }
   const grants: Grant[] = [];
+  let granted = 0;
+  const isLimited = Object.values(rates).some((rate) => Number.isFinite(rate));
   const remaining = new Map<'requests' | 'tokens', Remaining>();
   let pausedUntilMs = 0;
   let turn: Promise<unknown> = Promise.resolve();
@@ -48,8 +50,10 @@ export function createLimiter(rates: Rates, clock: Clock): Limiter {
   /** Milliseconds until the request may go; 0 is now. */
   const waitMs = (tokens: number): number => {
     const now = clock.now();
-    while (grants[0] !== undefined && grants[0].atMs + windowMs <= now) grants.shift();
-    const until = [pausedUntilMs, windowFreeAt(grants, rates, tokens)];
+    while (grants[0] !== undefined && grants[0].atMs + windowMs <= now) {
+      granted -= grants.shift()!.tokens;
+    }
+    const until = [pausedUntilMs, windowFreeAt(grants, granted, rates, tokens)];
     for (const [what, { left, untilMs }] of remaining) {
       if (left < (what === 'requests' ? 1 : tokens)) until.push(untilMs);
     }
@@ -62,7 +66,11 @@ export function createLimiter(rates: Rates, clock: Clock): Limiter {
       await clock.sleep(wait, signal);
       signal?.throwIfAborted();
     }
-    grants.push({ atMs: clock.now(), tokens });
+    // Without a rate there is no window to keep.
+    if (isLimited) {
+      grants.push({ atMs: clock.now(), tokens });
+      granted += tokens;
+    }
     for (const [what, state] of remaining) state.left -= what === 'requests' ? 1 : tokens;
   };
 
@@ -89,9 +97,14 @@ export function createLimiter(rates: Rates, clock: Clock): Limiter {
 }
 
 /** When enough of the oldest grants have left the window for this one to fit. */
-function windowFreeAt(grants: readonly Grant[], rates: Rates, tokens: number): number {
+function windowFreeAt(
+  grants: readonly Grant[],
+  granted: number,
+  rates: Rates,
+  tokens: number,
+): number {
   let count = grants.length;
-  let sum = grants.reduce((total, grant) => total + grant.tokens, 0);
+  let sum = granted;
   let freeAt = 0;
   for (const grant of grants) {
     if (count + 1 <= rates.requestsPerMinute && sum + tokens <= rates.tokensPerMinute) break;

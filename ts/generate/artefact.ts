@@ -1,0 +1,157 @@
+// Rows and quarantine as a function of plan, stored answers and failures: no call is made here.
+import { join } from 'node:path';
+
+import { createDigestMap } from '../files/digest_map.js';
+import { createHashedFile } from '../files/hashed_file.js';
+import type { HashedFile } from '../files/hashed_file.js';
+import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
+import { SimgptError } from '../errors.js';
+import { serializeExample } from './example.js';
+import type { Example } from './example.js';
+import { comparable } from './parse.js';
+import type { PreparedCall } from './planned_request.js';
+import type { IntermediateRow, PlannedCall, RecipeStage, Unit, UnitDrop } from './recipe.js';
+import type { WrittenFile } from './run_records.js';
+import { readStored } from './stored_call.js';
+import type { StoredCalls } from './stored_call.js';
+import { walkUnit } from './walk_unit.js';
+
+/** A look at the rows in their order; one that it drops goes to the quarantine file. */
+export interface RowFilter {
+  readonly name: string;
+  readonly check: (row: Example) => UnitDrop | undefined | Promise<UnitDrop | undefined>;
+}
+
+/** The quarantine file of a run, shared by its stages. */
+export interface Drops {
+  readonly file: HashedFile;
+  readonly byReason: Map<string, number>;
+}
+
+export interface StageWork<Row> {
+  readonly stage: RecipeStage<Row>;
+  readonly units: () => AsyncIterable<Unit>;
+  readonly prepare: (unit: Unit) => (planned: PlannedCall) => PreparedCall;
+  readonly stored: StoredCalls;
+  readonly drops: Drops;
+}
+
+export interface StageResult {
+  readonly file: WrittenFile;
+  readonly units: number;
+}
+
+/** Writes the rows of a stage before the last to `folder/STAGE.jsonl`. */
+export function writeIntermediate(
+  folder: string,
+  work: StageWork<IntermediateRow>,
+): Promise<StageResult> {
+  const path = join(folder, `${work.stage.name}.jsonl`);
+  const check = (): undefined => undefined;
+  return writeRows(path, work, check, ({ id, fields }) => canonicalJson({ id, fields }));
+}
+
+/** Writes the examples to `folder/data.jsonl`, equal ones and those a filter drops left out. */
+export function writeExampleRows(
+  folder: string,
+  work: StageWork<Example>,
+  filters: readonly RowFilter[],
+): Promise<StageResult> {
+  const all = [exactDuplicates(), ...filters];
+  const check = async (row: Example): Promise<UnitDrop | undefined> => {
+    for (const filter of all) {
+      const drop = await filter.check(row);
+      if (drop !== undefined) return drop;
+    }
+    return undefined;
+  };
+  return writeRows(join(folder, dataName), work, check, serializeExample);
+}
+
+/** The rows of a run, whatever other form is made of them. */
+export const dataName = 'data.jsonl';
+export const quarantineName = 'quarantine.jsonl';
+
+async function writeRows<Row extends { readonly id: string }>(
+  path: string,
+  work: StageWork<Row>,
+  check: (row: Row) => UnitDrop | undefined | Promise<UnitDrop | undefined>,
+  serialize: (row: Row) => string,
+): Promise<StageResult> {
+  const file = await createHashedFile(path);
+  const ids = createDigestMap();
+  let units = 0;
+  try {
+    for await (const unit of work.units()) {
+      units += 1;
+      const walked = await walkUnit(work.stage, unit, work.prepare(unit), (call) =>
+        readStored(work.stored, call),
+      );
+      if (walked === undefined) {
+        throw new Error(`defect: unit ${unit.id} of ${work.stage.name} has no answer in the store`);
+      }
+      const { verdict, calls } = walked;
+      const quarantine = (drop: UnitDrop): Promise<void> => addDrop(work, unit, drop, calls);
+      if (verdict.kind === 'drop') await quarantine(verdict.drop);
+      else {
+        for (const drop of verdict.drops ?? []) await quarantine(drop);
+        for (const row of verdict.rows) {
+          const drop = await check(row);
+          if (drop !== undefined) await quarantine(drop);
+          else if (ids.add(row.id)) await file.writeLine(serialize(row));
+          else throw new SimgptError('dataInvalid', `expected each row id once, found ${row.id}`);
+        }
+      }
+    }
+    return { file: await file.commit(), units };
+  } catch (error) {
+    await file.abort();
+    throw error;
+  }
+}
+
+/** One line of the quarantine file: what was dropped, why, and what had been answered. */
+async function addDrop(
+  {
+    stage,
+    stored,
+    drops,
+  }: Pick<StageWork<unknown>, 'stored' | 'drops'> & {
+    readonly stage: { readonly name: string };
+  },
+  unit: Unit,
+  drop: UnitDrop,
+  calls: readonly PreparedCall[],
+): Promise<void> {
+  const answers: { call: string; texts: string[] }[] = [];
+  for (const call of calls) {
+    const texts = (await stored.answers.of(call.id)).map(({ text }) => text);
+    answers.push({ call: call.name, texts });
+  }
+  const { id, source } = unit;
+  const { reason, detail, call } = drop;
+  await writeDrop(drops, { id, stage: stage.name, source, reason, detail, call, answers });
+}
+
+/** Adds a line to the quarantine file and counts it under its `reason`. */
+export async function writeDrop(
+  { file, byReason }: Drops,
+  line: { readonly reason: string } & Readonly<Record<string, unknown>>,
+): Promise<void> {
+  byReason.set(line.reason, (byReason.get(line.reason) ?? 0) + 1);
+  await file.writeLine(canonicalJson(withoutUndefined(line)));
+}
+
+/** Rows of equal texts, but for case and white space, are one: the first. */
+function exactDuplicates(): RowFilter {
+  const seen = createDigestMap();
+  return {
+    name: 'exact duplicates',
+    check: ({ anchor, positive, hardNegatives }) => {
+      const key = JSON.stringify([anchor, positive, ...hardNegatives].map(comparable));
+      return seen.add(key)
+        ? undefined
+        : { reason: 'duplicate', detail: 'expected other texts than those of an earlier row' };
+    },
+  };
+}

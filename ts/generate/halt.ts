@@ -1,0 +1,38 @@
+import { SimgptError } from '../errors.js';
+
+/** Why a run ended before its artefact; the same command goes on where it ended. */
+export interface Stop {
+  readonly kind: 'interrupted' | 'budget' | 'provider';
+  /** A stable word, such as `tokens`, `insufficient_quota` or `unreachable`. */
+  readonly reason: string;
+  /** One sentence: what happened and what to do. */
+  readonly sentence: string;
+}
+
+/** The one switch that ends a run early: nothing more is sent, what is in flight comes in. */
+export interface Halt {
+  readonly signal: AbortSignal;
+  readonly stop: Stop | undefined;
+  /** The first reason counts. */
+  readonly pull: (stop: Stop) => void;
+  /** What a worker throws that finds the run halted. */
+  readonly error: () => SimgptError;
+}
+
+export function createHalt(): Halt {
+  const controller = new AbortController();
+  let stop: Stop | undefined;
+  const error = (): SimgptError => new SimgptError('cancelled', stop?.sentence ?? 'stopped');
+  return {
+    signal: controller.signal,
+    get stop() {
+      return stop;
+    },
+    pull: (given) => {
+      if (stop !== undefined) return;
+      stop = given;
+      controller.abort(error());
+    },
+    error,
+  };
+}

@@ -1,0 +1,110 @@
+// A planned call as the request that is sent, and the identity under which it is bought.
+import { createHash } from 'node:crypto';
+
+import { canonicalHash } from '../files/canonical_json.js';
+import type { JsonValue } from '../files/canonical_json.js';
+import type { Provenance } from './example.js';
+import type { ChatRequest } from './provider.js';
+import type { PlannedCall, Unit } from './recipe.js';
+import { renderCall } from './slots.js';
+import type { Template } from './template.js';
+
+export interface RequestSettings {
+  readonly model: string;
+  readonly seed: number;
+  readonly slotWeights?: string | undefined;
+}
+
+/** A call of a unit, rendered. */
+export interface PreparedCall {
+  /**
+   * Hash of model, messages, decoding, schema and seed: the id under which the call is claimed and
+   * its answers are stored, so that an answer fits as long as the request is the same.
+   */
+  readonly id: string;
+  readonly name: string;
+  readonly template: Template;
+  readonly slots: ReadonlyMap<string, string>;
+  /** The request of the n-th try, from 0: each has a seed of its own. */
+  readonly request: (turn: number) => ChatRequest;
+  /** The most tokens that one attempt can cost. */
+  readonly tokens: number;
+  /** Of them, the prompt's. */
+  readonly promptTokens: number;
+  readonly provenance: Provenance;
+}
+
+/** Renders a call. Throws as `renderCall` does. */
+export function prepareCall(
+  planned: PlannedCall,
+  stage: string,
+  unit: Unit,
+  settings: RequestSettings,
+): PreparedCall {
+  const { name, template, inputs } = planned;
+  const { model, seed, slotWeights } = settings;
+  const key = { seed, exampleId: unit.id, ...(slotWeights === undefined ? {} : { slotWeights }) };
+  const { messages, slots } = renderCall(template, inputs, key);
+  const { maxTokens, ...decoding } = template.decoding;
+  const schema = schemaOf(template);
+  const asked = {
+    model,
+    messages: messages.map(({ role, text }) => ({ role, content: text })),
+    maxOutputTokens: maxTokens,
+    ...definedOnly(decoding),
+    ...(schema === undefined ? {} : { schema }),
+  };
+  const seedOf = (turn: number): number => sentSeed([seed, stage, unit.id, name, turn]);
+  const promptTokens = promptBound(asked.messages, schema);
+  return {
+    id: canonicalHash({ ...asked, seed: seedOf(0) } as unknown as JsonValue),
+    name,
+    template,
+    slots,
+    request: (turn) => ({ ...asked, seed: seedOf(turn) }),
+    tokens: promptTokens + maxTokens,
+    promptTokens,
+    provenance: {
+      template: { id: template.id, version: template.version, hash: template.hash },
+      model,
+      decoding: { ...definedOnly(decoding), maxTokens },
+      seed,
+      sourceId: unit.id,
+    },
+  };
+}
+
+/** 31 bits, which every server takes, as a function of the words alone. */
+function sentSeed(words: readonly (string | number)[]): number {
+  return createHash('sha256').update(JSON.stringify(words)).digest().readUInt32BE(0) >>> 1;
+}
+
+function definedOnly(values: Readonly<Record<string, number | undefined>>): Record<string, number> {
+  const pairs = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(pairs) as Record<string, number>;
+}
+
+/** Structured outputs hold objects alone; every other shape is parsed from plain text. */
+function schemaOf({ id, output }: Template): ChatRequest['schema'] {
+  if (output.kind !== 'jsonObject') return undefined;
+  const properties = output.fields.map((field) => [field, { type: 'string' }] as const);
+  return {
+    name: id,
+    schema: {
+      type: 'object',
+      properties: Object.fromEntries(properties),
+      required: [...output.fields],
+      additionalProperties: false,
+    },
+  };
+}
+
+/** Tokens that chat formats put around a message, and around all of them. */
+const messageOverhead = 16;
+
+/** A token is a byte of UTF-8 or more in every tokenizer, so bytes are never fewer than tokens. */
+function promptBound(messages: ChatRequest['messages'], schema: ChatRequest['schema']): number {
+  const texts = messages.map(({ content }) => Buffer.byteLength(content) + messageOverhead);
+  const structure = schema === undefined ? 0 : Buffer.byteLength(JSON.stringify(schema));
+  return texts.reduce((sum, bytes) => sum + bytes, messageOverhead + structure);
+}
