@@ -1,8 +1,69 @@
+import type { InputSource } from './input.js';
+import { readLines } from './lines.js';
+import { maxLineBytes } from './text.js';
+import type { RowProblem } from './text.js';
+
 // One line of JSON, deep enough for any record and shallow enough for any later reader.
 const maxDepth = 64;
 
 /** The members of a JSON object, each value still as it was written. */
 export type JsonMembers = ReadonlyMap<string, string>;
+
+/** One line of JSON and its members. */
+export interface JsonRecord {
+  readonly line: number;
+  readonly json: string;
+  readonly members: JsonMembers;
+  readonly problem?: undefined;
+}
+
+/** The JSON objects of a file, one a line; blank lines are none. */
+export async function* readJsonRecords(
+  source: InputSource,
+): AsyncGenerator<JsonRecord | RowProblem> {
+  const lines = readLines(source.chunks, { maxBytes: maxLineBytes });
+  for await (const { number: line, text: json, problem } of lines) {
+    if (problem !== undefined) {
+      yield { line, field: null, problem };
+    } else if (json.trim() !== '') {
+      const members = splitJsonObject(json);
+      yield typeof members === 'string'
+        ? { line, field: null, problem: members }
+        : { line, json, members };
+    }
+  }
+}
+
+/**
+ * An id member as a string, null where there is none, undefined where it is neither string nor number
+ * (or is missing although `required`). A number keeps its digits as written: past 2^53 two ids must
+ * not become one.
+ */
+export function idOfJson(json: string | undefined, required: boolean): string | null | undefined {
+  if (json === undefined || json === 'null') {
+    return required ? undefined : null;
+  }
+  if (json.startsWith('"')) {
+    return JSON.parse(json) as string;
+  }
+  return /^[\d-]/.test(json) ? json : undefined;
+}
+
+/** What a value is, by how it is written: for messages. */
+export function kindOfJson(json: string | undefined): string {
+  if (json === undefined) {
+    return 'nothing';
+  }
+  const kinds = {
+    '"': 'a string',
+    '{': 'an object',
+    '[': 'a list',
+    n: 'null',
+    t: 'true',
+    f: 'false',
+  };
+  return kinds[json[0] as keyof typeof kinds] ?? 'a number';
+}
 
 /**
  * Splits one JSON object into its members, keeping each value's own characters: a number past 2^53

@@ -1,10 +1,11 @@
-import { isUtf8 } from 'node:buffer';
 import { SimgptError } from '../errors.js';
-import { readCsvRecords } from './csv_records.js';
+import { columnOf, columnRows, readHeader, rowsUnder } from './columns.js';
+import type { ColumnRow } from './columns.js';
 import type { DatasetFormat, InputSource } from './input.js';
-import { splitJsonObject } from './json_record.js';
+import { idOfJson, kindOfJson, readJsonRecords } from './json_record.js';
 import { readLines } from './lines.js';
-import { maxTextBytes, textProblem, wellFormed } from './text.js';
+import { idProblem, maxTextBytes, textProblem, wellFormed } from './text.js';
+import type { RowProblem } from './text.js';
 
 /** One text of a data set. */
 export interface TextRow {
@@ -18,13 +19,6 @@ export interface TextRow {
   readonly problem?: undefined;
 }
 
-/** A record that is no text, and why. */
-export interface RowProblem {
-  readonly line: number;
-  readonly field: string | null;
-  readonly problem: string;
-}
-
 export interface ReadTextsOptions {
   readonly format: DatasetFormat;
   /** Default `text`. */
@@ -32,11 +26,6 @@ export interface ReadTextsOptions {
   /** Default `id` where records have one; where it is given, every record must have it. */
   readonly idField?: string;
 }
-
-const maxLineBytes = 16 * 2 ** 20;
-const maxIdBytes = 1024;
-// oxlint-disable-next-line no-control-regex -- control characters are what an id may not hold
-const control = /[\u0000-\u001f\u007f-\u009f]/;
 
 /**
  * The texts of a data set in order, bad records among them as problems. Throws SimgptError
@@ -76,8 +65,8 @@ type Reader = (
 const readersByFormat: Readonly<Record<DatasetFormat, Reader>> = {
   txt: readPlain,
   jsonl: readJsonLines,
-  csv: (source, options) => readColumns(source, csvRows(source), options),
-  tsv: (source, options) => readColumns(source, tsvRows(source), options),
+  csv: (source, options) => readColumns(source, columnRows(source, 'csv'), options),
+  tsv: (source, options) => readColumns(source, columnRows(source, 'tsv'), options),
 };
 
 function toTextRow(row: RawRow, number: string): TextRow | RowProblem {
@@ -86,9 +75,9 @@ function toTextRow(row: RawRow, number: string): TextRow | RowProblem {
   if (tooLong !== null) {
     return { line, field: row.textField, problem: tooLong };
   }
-  if (id !== null && (control.test(id) || Buffer.byteLength(id) > maxIdBytes)) {
-    const problem = `expected an id of at most ${maxIdBytes} bytes without control characters`;
-    return { line, field: row.idField, problem };
+  const badId = id === null ? null : idProblem(id);
+  if (badId !== null) {
+    return { line, field: row.idField, problem: badId };
   }
   const { text, replaced } = wellFormed(row.text);
   return { line, id: id === null ? number : wellFormed(id).text, text, replaced };
@@ -106,130 +95,50 @@ async function* readPlain(source: InputSource): ReturnType<Reader> {
 
 async function* readJsonLines(source: InputSource, options: ReadTextsOptions): ReturnType<Reader> {
   const { textField = 'text', idField = 'id' } = options;
-  for await (const { number: line, text: json, problem } of readLines(source.chunks, {
-    maxBytes: maxLineBytes,
-  })) {
-    if (problem !== undefined) {
-      yield { line, field: null, problem };
+  for await (const record of readJsonRecords(source)) {
+    if (record.problem !== undefined) {
+      yield record;
       continue;
     }
-    if (json.trim() === '') {
-      continue;
-    }
-    const members = splitJsonObject(json);
-    if (typeof members === 'string') {
-      yield { line, field: null, problem: members };
-      continue;
-    }
+    const { line, members } = record;
     const text = members.get(textField);
-    const id = members.get(idField) ?? 'null';
+    const id = idOfJson(members.get(idField), options.idField !== undefined);
     if (text === undefined || !text.startsWith('"')) {
-      yield { line, field: textField, problem: `expected a string, received ${kindOf(text)}` };
-    } else if (id === 'null' ? options.idField !== undefined : !/^["\d-]/.test(id)) {
-      const received = kindOf(members.get(idField));
+      yield { line, field: textField, problem: `expected a string, received ${kindOfJson(text)}` };
+    } else if (id === undefined) {
+      const received = kindOfJson(members.get(idField));
       yield {
         line,
         field: idField,
         problem: `expected a string or a number, received ${received}`,
       };
     } else {
-      yield {
-        line,
-        // A number keeps its digits as written: past 2^53 two ids must not become one.
-        id: id === 'null' ? null : id.startsWith('"') ? (JSON.parse(id) as string) : id,
-        idField,
-        text: JSON.parse(text) as string,
-        textField,
-      };
+      yield { line, id, idField, text: JSON.parse(text) as string, textField };
     }
-  }
-}
-
-function kindOf(json: string | undefined): string {
-  if (json === undefined) {
-    return 'nothing';
-  }
-  const kinds = {
-    '"': 'a string',
-    '{': 'an object',
-    '[': 'a list',
-    n: 'null',
-    t: 'true',
-    f: 'false',
-  };
-  return kinds[json[0] as keyof typeof kinds] ?? 'a number';
-}
-
-type ColumnRow =
-  | { readonly line: number; readonly fields: readonly string[] }
-  | { readonly line: number; readonly problem: string };
-
-async function* csvRows(source: InputSource): AsyncGenerator<ColumnRow> {
-  for await (const record of readCsvRecords(source.chunks, { maxBytes: maxLineBytes })) {
-    if (record.problem !== undefined) {
-      yield record;
-    } else if (!record.fields.every((field) => isUtf8(field))) {
-      yield { line: record.line, problem: 'expected UTF-8, received other bytes' };
-    } else {
-      const fields = record.fields.map((field) => Buffer.from(field).toString('utf8'));
-      yield { line: record.line, fields };
-    }
-  }
-}
-
-async function* tsvRows(source: InputSource): AsyncGenerator<ColumnRow> {
-  for await (const { number, text, problem } of readLines(source.chunks, {
-    maxBytes: maxLineBytes,
-  })) {
-    yield problem === undefined
-      ? { line: number, fields: text.split('\t') }
-      : { line: number, problem };
   }
 }
 
 async function* readColumns(
   source: InputSource,
-  rows: AsyncGenerator<ColumnRow>,
+  rows: AsyncGenerator<ColumnRow | RowProblem>,
   options: ReadTextsOptions,
 ): ReturnType<Reader> {
   const { textField = 'text', idField = 'id' } = options;
-  const { value: header } = await rows.next();
+  const header = await readHeader(source, rows);
   if (header === undefined) {
     return;
   }
-  if ('problem' in header) {
-    throw new SimgptError('dataInvalid', `${source.name}, line 1: ${header.problem}`);
-  }
-  const textColumn = columnOf(source, header.fields, textField);
+  const textColumn = columnOf(source, header, textField);
   const idColumn =
-    options.idField !== undefined || header.fields.includes(idField)
-      ? columnOf(source, header.fields, idField)
+    options.idField !== undefined || header.includes(idField)
+      ? columnOf(source, header, idField)
       : -1;
-  for await (const row of rows) {
-    const { line } = row;
-    if ('problem' in row) {
-      yield { line, field: null, problem: row.problem };
-    } else if (row.fields.length === header.fields.length) {
+  for await (const row of rowsUnder(header, rows)) {
+    if (row.problem !== undefined) {
+      yield row;
+    } else {
       const id = idColumn < 0 ? null : row.fields[idColumn]!;
-      yield { line, id, idField, text: row.fields[textColumn]!, textField };
-    } else if (row.fields.length > 1 || row.fields[0] !== '') {
-      const counts = `expected ${header.fields.length} fields, received ${row.fields.length}`;
-      yield { line, field: null, problem: counts };
+      yield { line: row.line, id, idField, text: row.fields[textColumn]!, textField };
     }
   }
-}
-
-function columnOf(source: InputSource, header: readonly string[], name: string): number {
-  const column = header.indexOf(name);
-  if (column < 0 || header.lastIndexOf(name) !== column) {
-    const found = header
-      .map((field) => JSON.stringify(field.slice(0, 40)))
-      .slice(0, 20)
-      .join(', ');
-    throw new SimgptError(
-      'dataInvalid',
-      `expected one column ${JSON.stringify(name)} on line 1 of ${source.name}, received ${found}`,
-    );
-  }
-  return column;
 }

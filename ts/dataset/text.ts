@@ -1,6 +1,27 @@
 /** A text over this many bytes of UTF-8 is refused as a row. */
 export const maxTextBytes = 4 * 2 ** 20;
 
+/** A line or record over this many bytes is refused as a row. */
+export const maxLineBytes = 16 * 2 ** 20;
+
+/** A record that is no row, and why. */
+export interface RowProblem {
+  readonly line: number;
+  readonly field: string | null;
+  readonly problem: string;
+}
+
+const maxIdBytes = 1024;
+// oxlint-disable-next-line no-control-regex -- control characters are what an id may not hold
+const control = /[\u0000-\u001f\u007f-\u009f]/;
+
+/** Why a string is refused as an id, a name of a source or the like, or null. */
+export function idProblem(id: string, noun = 'an id'): string | null {
+  return control.test(id) || Buffer.byteLength(id) > maxIdBytes
+    ? `expected ${noun} of at most ${maxIdBytes} bytes without control characters`
+    : null;
+}
+
 const loneSurrogate = /\p{Surrogate}/gu;
 
 /**
