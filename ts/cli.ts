@@ -11,6 +11,9 @@ const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
   embed: () => import('./cli/embed.js'),
   similarity: () => import('./cli/similarity.js'),
   evaluate: () => import('./cli/evaluate.js'),
+  generate: () => import('./cli/generate.js'),
+  ledger: () => import('./cli/ledger.js'),
+  verify: () => import('./cli/verify.js'),
   setup: () => import('./cli/setup.js'),
   doctor: () => import('./cli/doctor.js'),
 };

@@ -135,7 +135,7 @@ async function attemptOnce(
   }
   traffic.onSending(1);
   const answer = await dispatcher
-    .send({ id, attempt, request, tokens }, { stop: halt.signal, abandon })
+    .send({ id, attempt, request, tokens }, { stop: halt.sending, abandon })
     .finally(() => traffic.onSending(-1));
   await settleAnswer(market, { id, attempt }, answer);
   return answer;

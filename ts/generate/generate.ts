@@ -8,7 +8,6 @@ import { createSlots } from './buy_units.js';
 import type { Dispatcher, DispatcherJournal } from './dispatch.js';
 import { createHalt } from './halt.js';
 import type { Halt, Stop } from './halt.js';
-import { openLedger } from './ledger.js';
 import { reportLedger } from './ledger_report.js';
 import type { LedgerReport } from './ledger_report.js';
 import type { Caps } from './ledger_state.js';
@@ -18,7 +17,7 @@ import { openRunFolder } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
 import { planHash } from './run_records.js';
 import type { Commit } from './run_records.js';
-import { recoveries, recoveryKey } from './settle.js';
+import { openRunLedger } from './run_ledger.js';
 import { buyStages, writeArtefact } from './stages.js';
 import type { Scene, StageOptions } from './stages.js';
 import { createStoredCalls } from './stored_call.js';
@@ -152,14 +151,7 @@ async function openMarket(
   abandon: AbortSignal,
   options: GenerateOptions,
 ): Promise<Buyer> {
-  const { state } = run;
-  const open = [...state.ledger.entries.values()].flat().filter((entry) => entry.status === 'open');
-  const recovered = await recoveries(run.answers, open);
-  const ledger = await openLedger(run.journal, state.ledger, {
-    caps: state.caps,
-    recover: (claim) => recovered.get(recoveryKey(claim)),
-    holds: (key) => dispatcher.holds(key),
-  });
+  const ledger = await openRunLedger(run, (key) => dispatcher.holds(key));
   return createBuyer({
     run,
     ledger,

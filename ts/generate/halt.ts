@@ -12,6 +12,8 @@ export interface Stop {
 /** The one switch that ends a run early: nothing more is sent, what is in flight comes in. */
 export interface Halt {
   readonly signal: AbortSignal;
+  /** Not fired by a budget: what is claimed within it may still be sent. */
+  readonly sending: AbortSignal;
   readonly stop: Stop | undefined;
   /** The first reason counts. */
   readonly pull: (stop: Stop) => void;
@@ -21,14 +23,17 @@ export interface Halt {
 
 export function createHalt(): Halt {
   const controller = new AbortController();
+  const sending = new AbortController();
   let stop: Stop | undefined;
   const error = (): SimgptError => new SimgptError('cancelled', stop?.sentence ?? 'stopped');
   return {
     signal: controller.signal,
+    sending: sending.signal,
     get stop() {
       return stop;
     },
     pull: (given) => {
+      if (given.kind !== 'budget') sending.abort(error());
       if (stop !== undefined) return;
       stop = given;
       controller.abort(error());

@@ -88,7 +88,7 @@ export function badRow(
   return { file, line, field, problem, sentence: `${file}, line ${line}${where}: ${problem}` };
 }
 
-const maxLineBytes = 16 * 2 ** 20;
+export const maxLineBytes = 16 * 2 ** 20;
 
 /** The rows that a stage before the last one wrote. Throws SimgptError `fileInvalid`. */
 export async function* readIntermediate(path: string): AsyncGenerator<IntermediateRow> {

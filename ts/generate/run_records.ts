@@ -53,7 +53,9 @@ const record = z.discriminatedUnion('kind', [
     kind: z.literal('commit'),
     plan: sha256,
     files: z.array(written),
+    /** Of the last stage. */
     units: count,
+    lastStage: z.string(),
     quarantined: z.record(z.string(), count),
   }),
 ]);

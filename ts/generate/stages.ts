@@ -81,7 +81,7 @@ async function buyStage<Row>(
   const total = await countUnits(scene, stage, index);
   let done = 0;
   return eachUnit(
-    stageUnits(scene, stage, index),
+    unitsOf(scene, stage, index),
     dispatcher.inFlight,
     halt,
     createTraffic(dispatcher),
@@ -109,7 +109,7 @@ async function countUnits<Row>(
   const onBad = (bad: BadInputRow): void => {
     if (scene.options.strict === true) throw new SimgptError('dataInvalid', bad.sentence);
   };
-  for await (const { id } of stageUnits(scene, stage, index, onBad)) {
+  for await (const { id } of unitsOf(scene, stage, index, onBad)) {
     if (!ids.add(id)) {
       throw new SimgptError('dataInvalid', `expected each id once, received "${id}" twice`);
     }
@@ -117,23 +117,18 @@ async function countUnits<Row>(
   return ids.size;
 }
 
-/** The units of a stage: from the input, or from the rows of the stage before. */
+/**
+ * The units of a stage: from the input, or from the rows of the stage before. Without an input the
+ * limit is on what is written in the end.
+ */
 export async function* stageUnits<Row>(
-  { options, run }: { readonly options: StageSource; readonly run: { readonly path: string } },
+  { recipe, input, plan: { limit } }: StageSource,
   stage: RecipeStage<Row>,
   index: number,
-  onBad: (bad: BadInputRow) => void | Promise<void> = () => {},
+  rowsBefore: AsyncIterable<IntermediateRow> | undefined,
+  onBad: OnBad = () => {},
 ): AsyncGenerator<Unit> {
-  const { recipe, input } = options;
-  const { limit } = options.plan;
-  const before = recipe.before[index - 1];
-  const rows: AsyncIterable<IntermediateRow> =
-    before !== undefined
-      ? readIntermediate(join(run.path, `${before.name}.jsonl`))
-      : input === undefined
-        ? none()
-        : input.rows(limit, onBad);
-  // Without an input the limit is on what is written in the end.
+  const rows = rowsBefore ?? input?.rows(limit, onBad) ?? none();
   const most = input === undefined && index === recipe.before.length ? limit : null;
   let count = 0;
   for await (const unit of stage.units(rows)) {
@@ -143,7 +138,21 @@ export async function* stageUnits<Row>(
   }
 }
 
+type OnBad = (bad: BadInputRow) => void | Promise<void>;
+
 async function* none(): AsyncGenerator<never> {}
+
+function unitsOf<Row>(
+  { options, run }: Pick<Scene, 'options' | 'run'>,
+  stage: RecipeStage<Row>,
+  index: number,
+  onBad?: OnBad,
+): AsyncGenerator<Unit> {
+  const before = options.recipe.before[index - 1];
+  const path = before === undefined ? undefined : join(run.path, `${before.name}.jsonl`);
+  const rows = path === undefined ? undefined : readIntermediate(path);
+  return stageUnits(options, stage, index, rows, onBad);
+}
 
 function preparer(
   { options }: Pick<Scene, 'options'>,
@@ -164,14 +173,13 @@ function stageWork<Row>(
   index: number,
   drops: Drops,
 ): StageWork<Row> {
-  const { input } = scene.options;
   const onBad = async (bad: BadInputRow): Promise<void> => {
     const { file, line, field, problem: detail } = bad;
     await writeDrop(drops, { reason: 'input', file, line, field, detail });
   };
   return {
     stage,
-    units: () => stageUnits(scene, stage, index, input === undefined ? undefined : onBad),
+    units: () => unitsOf(scene, stage, index, onBad),
     prepare: (unit) => preparer(scene, stage, unit),
     stored: scene.stored,
     drops,
@@ -205,6 +213,7 @@ export async function writeArtefact(scene: Scene, plan: string): Promise<Commit>
     plan,
     files: [...results.map(({ file }) => file), quarantine],
     units: results.at(-1)!.units,
+    lastStage: recipe.last.name,
     quarantined: Object.fromEntries(drops.byReason),
   };
   await run.record(commit);

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startFakeServer } from '../generate/fake_process.js';
+import { writeSentences } from '../generate/tiny_run.js';
+import { temporaryFolder } from '../temporary_folder.js';
+import { runSimgpt } from './run_simgpt.js';
+
+const env = { OPENAI_API_KEY: undefined, OPENAI_BASE_URL: undefined };
+
+test('generate, verify and ledger as a user runs them, then the finished run', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const input = await writeSentences(cwd, 40);
+  await using server = await startFakeServer({ reply: 'numbered' });
+  const args = ['generate', 'simgpt', '--input', input, '--output', 'run', '--llm', 'fake-model'];
+  const settings = { cwd, env: { ...env, OPENAI_BASE_URL: server.baseUrl } };
+  const first = await runSimgpt(args, settings);
+  assert.deepEqual([first.code, first.stdout], [0, '']);
+  assert.match(first.stderr, /^40 rows of 40 in run\/data\.jsonl\n/);
+  const bill = await server.bill();
+  const ledger = await runSimgpt(['ledger', 'run', '--json'], { cwd });
+  const report = JSON.parse(ledger.stdout) as { settledTokens: number; bookedTokens: number };
+  assert.equal(report.settledTokens, bill.promptTokens + bill.completionTokens);
+  assert.equal(report.bookedTokens, 0);
+  const verified = await runSimgpt(['verify', 'run'], { cwd });
+  assert.deepEqual(
+    [verified.code, verified.stdout],
+    [0, '40 rows, 0 in quarantine, 40 answers: all as it should be\n'],
+  );
+  const again = await runSimgpt(args, settings);
+  assert.equal(again.code, 0);
+  assert.match(again.stderr, /^this run is finished: nothing was called or written\n/);
+  assert.deepEqual(await server.bill(), bill);
+  const data = await readFile(join(cwd, 'run/data.jsonl'), 'utf8');
+  await writeFile(join(cwd, 'run/data.jsonl'), data.replace('Boat 7', 'Boat 8'));
+  const doubted = await runSimgpt(['verify', 'run'], { cwd });
+  assert.equal(doubted.code, 4);
+  assert.match(doubted.stdout, /^doubt: data\.jsonl: expected sha256 /);
+});
+
+// Fault of every call, exit code, sentence.
+const endings: readonly (readonly [fault: string, code: number, says: RegExp])[] = [
+  ['unauthorized', 1, /refused the API key: check OPENAI_API_KEY or --api-key-file/],
+  ['forbidden', 1, /the key may not use model "fake-model"/],
+  ['quota', 5, /out of quota: add credit there, then run the same command again/],
+  ['html', 1, /does not answer as an OpenAI-compatible API: check --base-url/],
+  ['error500', 1, /cannot be reached, or keeps failing/],
+];
+
+test('what ends a run at once is one sentence with its exit code', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const input = await writeSentences(cwd, 20);
+  const keyFile = join(cwd, 'key');
+  await writeFile(keyFile, 'sk-canary-55aa55\n');
+  await chmod(keyFile, 0o600);
+  const args = ['generate', 'simgpt', '--input', input, '--retry-delay-ms', '1'];
+  for (const [fault, code, says] of endings) {
+    await t.test(fault, async () => {
+      await using server = await startFakeServer({ reply: 'numbered', rates: { [fault]: 1 } });
+      const result = await runSimgpt(
+        [...args, '--output', fault, '--llm', 'fake-model', '--api-key-file', keyFile].concat([
+          '--base-url',
+          server.baseUrl,
+        ]),
+        { cwd, env },
+      );
+      assert.equal(result.code, code, result.stderr);
+      assert.match(result.stderr, says);
+      assert.doesNotMatch(result.stderr, /canary/);
+      assert.equal((await server.bill()).calls, 0);
+    });
+  }
+  await t.test('an unset key', async () => {
+    const unset = await runSimgpt([...args, '--output', 'none', '--llm', 'm'], { cwd, env });
+    assert.equal(unset.code, 2);
+    assert.match(unset.stderr, /^simgpt: expected an API key in OPENAI_API_KEY or --api-key-file/);
+  });
+  await t.test('an unknown model', async () => {
+    await using server = await startFakeServer();
+    const there = ['--base-url', server.baseUrl, '--output', 'gone', '--llm', 'gpt-gone'];
+    const gone = await runSimgpt([...args, ...there], { cwd, env });
+    assert.equal(gone.code, 1);
+    assert.match(gone.stderr, /has no model "gpt-gone": name one it has with --llm/);
+  });
+});
+
+test('a dry run tells calls, tokens, money and three prompts, and calls nothing', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const input = await writeSentences(cwd, 12);
+  const table = {
+    currency: 'EUR',
+    models: { m: { inputPerMillionTokens: 1e6, outputPerMillionTokens: 0 } },
+  };
+  await writeFile(join(cwd, 'prices.json'), JSON.stringify(table));
+  const args = ['generate', 'simgpt', '--input', input, '--llm', 'm', '--dry-run'];
+  const result = await runSimgpt([...args, '--price-table', 'prices.json'], { cwd, env });
+  assert.equal(result.code, 0, result.stderr);
+  assert.match(result.stdout, /\n12 calls of m for 12 rows/);
+  assert.equal(result.stdout.match(/^--- prompt \d ---$/gm)?.length, 3);
+  const tokens = /about ([\d,]+) tokens/.exec(result.stdout)?.[1]?.replaceAll(',', '');
+  assert.match(result.stdout, new RegExp(`money: about ${tokens}\\.00 EUR`));
+});

@@ -1,0 +1,97 @@
+import { Option } from '@commander-js/extra-typings';
+
+import { datasetFormats } from '../dataset/input.js';
+import type { DatasetFormat } from '../dataset/input.js';
+import { integerArgument } from './model_options.js';
+
+/** What every command says that buys answers of an LLM. */
+export interface GenerationFlags {
+  readonly input?: string;
+  readonly inputFormat?: DatasetFormat;
+  readonly textField?: string;
+  readonly idField?: string;
+  readonly source?: string;
+  readonly output?: string;
+  readonly llm?: string;
+  readonly baseUrl?: string;
+  readonly apiKeyFile?: string;
+  readonly provider: 'openai';
+  readonly set?: Readonly<Record<string, string>>;
+  readonly templates?: string;
+  readonly slotWeights?: string;
+  readonly seed: number;
+  readonly limit?: number;
+  readonly maxTokensTotal?: number;
+  readonly maxCalls?: number;
+  readonly concurrency: number;
+  readonly requestsPerMinute?: number;
+  readonly tokensPerMinute?: number;
+  readonly callTimeoutMs: number;
+  readonly retryDelayMs: number;
+  readonly onUnknown: 'retry' | 'fail';
+  readonly priceTable?: string;
+  readonly dryRun?: boolean;
+  readonly retryFailed?: boolean;
+  readonly changedInput?: boolean;
+  readonly strict?: boolean;
+  readonly json?: boolean;
+}
+
+const most = Number.MAX_SAFE_INTEGER;
+
+function integer(flags: string, description: string, least: number, greatest = most) {
+  return new Option(flags, description).argParser(integerArgument(least, greatest));
+}
+
+/** In the order in which help lists them. */
+export function generationOptions(): Option[] {
+  return [
+    new Option('--input <file>', 'what to write from: txt (a text a line), jsonl, csv or tsv'),
+    new Option('--input-format <name>', 'instead of the extension').choices(datasetFormats),
+    new Option('--text-field <name>', 'field or column of the text (default: text)'),
+    new Option('--id-field <name>', 'field or column of the id (default: id, where there is one)'),
+    new Option('--source <name>', 'of the input, written into every row'),
+    new Option('--output <folder>', 'the run: its journal, answers, data.jsonl, quarantine.jsonl'),
+    new Option('--llm <name>', "the model, by the server's name for it"),
+    new Option(
+      '--base-url <url>',
+      'up to and with its version (default: OPENAI_BASE_URL, else OpenAI)',
+    ),
+    new Option('--api-key-file <file>', 'a file of mode 0600 (default: OPENAI_API_KEY)'),
+    new Option('--provider <name>', 'what answers').choices(['openai']).default('openai'),
+    new Option('--set <name=value>', 'a setting of the recipe; may be repeated').argParser(
+      settingArgument,
+    ),
+    new Option('--templates <folder>', 'templates in place of the shipped ones of the same id'),
+    new Option('--slot-weights <name>', 'the weights that slots are drawn by'),
+    integer('--seed <n>', 'of slots and calls', 0).default(0),
+    integer('--limit <n>', 'only the first rows of the input', 1),
+    integer('--max-tokens-total <n>', 'never spend more tokens, whatever happens', 0),
+    integer('--max-calls <n>', 'never pay for more calls', 0),
+    integer('--concurrency <n>', 'calls in flight', 1, 4096).default(64),
+    integer('--requests-per-minute <n>', 'at most (default: what the server asks for)', 1),
+    integer('--tokens-per-minute <n>', 'at most, prompts and output limits together', 1),
+    integer('--call-timeout-ms <n>', 'of one call', 1, 600_000).default(120_000),
+    integer('--retry-delay-ms <n>', 'before the first retry; doubled each time', 0, 60_000).default(
+      500,
+    ),
+    new Option('--on-unknown <name>', 'a call whose end is not known: make it again, or fail')
+      .choices(['retry', 'fail'])
+      .default('retry'),
+    new Option('--price-table <file>', 'prices by model, for money beside tokens'),
+    new Option('--dry-run', 'print calls, tokens, money and the first three prompts; call nothing'),
+    new Option('--retry-failed', 'try the calls again that were given up'),
+    new Option('--changed-input', 'go on although the input is not the one of the run'),
+    new Option('--strict', 'stop at the first row that cannot be used'),
+    new Option('--json', 'print the result on stdout as one JSON object'),
+  ];
+}
+
+function settingArgument(
+  given: string,
+  settings: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
+  const at = given.indexOf('=');
+  if (at < 1) throw new RangeError(`expected --set name=value, received ${given.slice(0, 80)}`);
+  return { ...settings, [given.slice(0, at)]: given.slice(at + 1) };
+}

@@ -1,0 +1,199 @@
+// One run of a recipe from the command line: everything checked before the first call is paid for.
+import { formatOfName } from '../dataset/input.js';
+import { canonicalHash, withoutUndefined } from '../files/canonical_json.js';
+import type { GenerateOptions, GenerateResult } from '../generate/generate.js';
+import type { GenerationInput } from '../generate/input_rows.js';
+import type { Recipe } from '../generate/recipe.js';
+import { exitCodes } from './exit_codes.js';
+import type { ExitCode } from './exit_codes.js';
+import type { GenerationFlags } from './generation_options.js';
+import { describeEstimate, describeResult } from './generation_text.js';
+import { interruptedWith, interruptSignal } from './interrupt.js';
+import { printJson, printResult } from './print.js';
+import { createProgress } from './progress.js';
+
+export const openAiUrl = 'https://api.openai.com/v1';
+
+/** How a command's input becomes rows, where they are no plain texts. */
+export type ReadInput = (path: string, flags: GenerationFlags) => Promise<GenerationInput>;
+
+/** Runs a recipe as the flags say and sets the exit code. Throws RangeError for flags, SimgptError. */
+export async function runGeneration(
+  recipeName: string,
+  flags: GenerationFlags,
+  readInput: ReadInput = readTextInput,
+): Promise<void> {
+  const model = modelOf(flags);
+  const run = await prepareRun(recipeName, model, flags, readInput);
+  if (flags.dryRun === true) return printEstimate(run, flags);
+  if (flags.output === undefined) {
+    throw new RangeError('expected --output to name the folder of the run, received none');
+  }
+  const server = await serverOf(flags);
+  const progress = createProgress(`${run.recipe.name}: rows answered:`);
+  const { generate } = await import('../generate/generate.js');
+  const result = await generate({
+    ...run,
+    folder: flags.output,
+    caps: { tokens: flags.maxTokensTotal, calls: flags.maxCalls },
+    baseUrl: server.baseUrl,
+    dispatcher: await dispatcherOf(server, flags),
+    clock: (await import('../generate/clock.js')).systemClock,
+    rules: { backOffMs: flags.retryDelayMs, onUnknown: flags.onUnknown },
+    strict: flags.strict === true,
+    retriesFailed: flags.retryFailed === true,
+    acceptsChangedInput: flags.changedInput === true,
+    signal: interruptSignal(),
+    onProgress: (_, done, units) => progress.update(done, units),
+  }).finally(progress.stop);
+  if (flags.json === true) await printJson(result);
+  else process.stderr.write(describeResult(result, flags.output));
+  process.exitCode = exitCodeOf(result);
+}
+
+function modelOf({ llm }: GenerationFlags): string {
+  if (llm !== undefined && llm.trim() !== '') return llm;
+  throw new RangeError('expected --llm to name the model that writes, received none');
+}
+
+type PreparedRun = Pick<GenerateOptions, 'recipe' | 'plan' | 'input' | 'refusals'>;
+
+async function prepareRun(
+  recipeName: string,
+  model: string,
+  flags: GenerationFlags,
+  readInput: ReadInput,
+): Promise<PreparedRun> {
+  const [{ loadTemplates }, { loadRefusals }, { recipeByName }] = await Promise.all([
+    import('../generate/template.js'),
+    import('../generate/refusals.js'),
+    import('../generate/recipes/registry.js'),
+  ]);
+  const folder = flags.templates === undefined ? {} : { folder: flags.templates };
+  const templates = await loadTemplates(folder);
+  const refusals = await loadRefusals(folder);
+  const settings = flags.set === undefined ? {} : { settings: flags.set };
+  const recipe = recipeByName(recipeName, { templates, ...settings });
+  const input = await inputOf(recipe, flags, readInput);
+  const slotWeights = flags.slotWeights ?? recipe.slotWeights ?? null;
+  const plan = {
+    recipe: recipe.name,
+    settings: { ...recipe.settings },
+    templates: Object.fromEntries([...templates].map(([id, { hash }]) => [id, hash])),
+    refusals: canonicalHash(withoutUndefined(refusals)),
+    model,
+    seed: flags.seed,
+    slotWeights,
+    input: input?.fingerprint ?? null,
+    limit: flags.limit ?? null,
+    output: readingOf(flags),
+  };
+  return { recipe, plan, input, refusals };
+}
+
+/** What of the flags changes rows, beside what the plan names. */
+function readingOf({ inputFormat, textField, idField, source }: GenerationFlags) {
+  const given = { inputFormat, textField, idField, source };
+  return withoutUndefined(given) as Record<string, string>;
+}
+
+async function inputOf(
+  recipe: Recipe,
+  flags: GenerationFlags,
+  readInput: ReadInput,
+): Promise<GenerationInput | undefined> {
+  if (recipe.input === 'none') {
+    if (flags.input === undefined) return undefined;
+    throw new RangeError(`expected no --input for ${recipe.name}, received ${flags.input}`);
+  }
+  if (flags.input === undefined) {
+    throw new RangeError(`expected --input to name a file of ${recipe.input}, received none`);
+  }
+  if (flags.input === '-') {
+    throw new RangeError('expected --input to be a file: it is read more than once, received -');
+  }
+  return readInput(flags.input, flags);
+}
+
+async function readTextInput(path: string, flags: GenerationFlags): Promise<GenerationInput> {
+  const { textInput } = await import('../generate/input_rows.js');
+  const { textField, idField, source } = flags;
+  return textInput(path, {
+    format: flags.inputFormat ?? formatOfName(path),
+    ...(textField === undefined ? {} : { textField }),
+    ...(idField === undefined ? {} : { idField }),
+    ...(source === undefined ? {} : { source }),
+  });
+}
+
+async function printEstimate(run: PreparedRun, flags: GenerationFlags): Promise<void> {
+  const [{ estimateRun }, { requestSettings }, { readPrices }] = await Promise.all([
+    import('../generate/estimate.js'),
+    import('../generate/stages.js'),
+    import('../generate/prices.js'),
+  ]);
+  const estimate = await estimateRun(run, requestSettings(run.plan));
+  const prices = await readPrices(flags.priceTable);
+  const { prompts, ...counts } = estimate;
+  if (flags.json === true) await printJson({ ...counts, prompts });
+  else await printResult(describeEstimate(estimate, run.plan.model, prices));
+}
+
+interface Server {
+  readonly baseUrl: string;
+  readonly apiKey: string | undefined;
+}
+
+async function serverOf(flags: GenerationFlags): Promise<Server> {
+  const { readApiKey } = await import('../generate/api_key.js');
+  const apiKey = await readApiKey(flags.apiKeyFile);
+  const fromEnvironment = process.env['OPENAI_BASE_URL']?.trim();
+  const baseUrl = flags.baseUrl ?? (fromEnvironment || openAiUrl);
+  if (apiKey === undefined && baseUrl.startsWith(openAiUrl)) {
+    throw new RangeError(
+      'expected an API key in OPENAI_API_KEY or --api-key-file, received none ' +
+        '(a server of your own: --base-url)',
+    );
+  }
+  return { baseUrl, apiKey };
+}
+
+async function dispatcherOf(
+  { baseUrl, apiKey }: Server,
+  flags: GenerationFlags,
+): Promise<GenerateOptions['dispatcher']> {
+  const [{ createProvider }, { createLimiter }, { createBreaker }, { systemClock }, dispatch] =
+    await Promise.all([
+      import('../generate/provider.js'),
+      import('../generate/limiter.js'),
+      import('../generate/breaker.js'),
+      import('../generate/clock.js'),
+      import('../generate/dispatch.js'),
+    ]);
+  const callMs = flags.callTimeoutMs;
+  const limits = { callMs, idleMs: Math.min(callMs, 30_000) };
+  const provider = createProvider({ baseUrl, apiKey, limits });
+  const rates = {
+    requestsPerMinute: flags.requestsPerMinute ?? Number.POSITIVE_INFINITY,
+    tokensPerMinute: flags.tokensPerMinute ?? Number.POSITIVE_INFINITY,
+  };
+  return () =>
+    dispatch.createLiveDispatcher({
+      provider,
+      limiter: createLimiter(rates, systemClock),
+      breaker: createBreaker(systemClock),
+      clock: systemClock,
+      inFlight: flags.concurrency,
+    });
+}
+
+function exitCodeOf({ kind, stop, commit }: GenerateResult): ExitCode {
+  if (kind !== 'stopped') {
+    const dropped = Object.keys(commit?.quarantined ?? {}).length > 0;
+    return dropped ? exitCodes.partial : exitCodes.done;
+  }
+  if (stop?.kind === 'interrupted') return interruptedWith() ?? exitCodes.interrupted;
+  // A provider's budget is one too.
+  const isBudget = stop?.kind === 'budget' || stop?.reason === 'insufficient_quota';
+  return isBudget ? exitCodes.budget : exitCodes.failed;
+}
