@@ -40,6 +40,12 @@ export const exampleSchema = z.strictObject({
   provenance: z.array(provenance).min(1),
 });
 
+/** The part of another's example that says where its texts come from, or none where it is not ours. */
+export function provenanceOf(value: unknown): Example['provenance'] | undefined {
+  const result = exampleSchema.shape.provenance.safeParse(value);
+  return result.success ? result.data : undefined;
+}
+
 /** A training example of anchor, positive and hard negatives, with its provenance. */
 export type Example = z.infer<typeof exampleSchema>;
 export type Provenance = Example['provenance'][number];

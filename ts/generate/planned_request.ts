@@ -87,13 +87,17 @@ function definedOnly(values: Readonly<Record<string, number | undefined>>): Reco
 /** Structured outputs hold objects alone; every other shape is parsed from plain text. */
 function schemaOf({ id, output }: Template): ChatRequest['schema'] {
   if (output.kind !== 'jsonObject') return undefined;
-  const properties = output.fields.map((field) => [field, { type: 'string' }] as const);
+  const { fields, choices = {} } = output;
+  const properties = fields.map((field) => [
+    field,
+    { type: 'string', ...(Object.hasOwn(choices, field) ? { enum: [...choices[field]!] } : {}) },
+  ]);
   return {
     name: id,
     schema: {
       type: 'object',
       properties: Object.fromEntries(properties),
-      required: [...output.fields],
+      required: [...fields],
       additionalProperties: false,
     },
   };

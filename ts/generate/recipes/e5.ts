@@ -63,15 +63,14 @@ export function e5({ templates, settings, nearDuplicates }: RecipeOptions): Reci
       name: 'write',
       async *units(rows) {
         const bank = await taskBank(rows, nearDuplicates);
+        const [repeated, tasks] = [true, false].map((wanted) =>
+          bank.filter((task) => (repeatedDrop(task) !== undefined) === wanted),
+        );
         for (const [at, group] of groups.entries()) {
-          const tasks = bank.filter(({ inputs }) => inputs['group'] === group.name);
-          yield* tasks.filter((task) => repeatedDrop(task) !== undefined);
-          yield* unitsOf(
-            group,
-            counts[at]!,
-            tasks.filter((task) => repeatedDrop(task) === undefined),
-          );
+          const own = tasks!.filter(({ inputs }) => inputs['group'] === group.name);
+          yield* unitsOf(group, counts[at]!, own);
         }
+        yield* repeated!;
       },
       next: (unit, answers) => repeatedDrop(unit) ?? written(groupOf(groups, unit), unit, answers),
     },
@@ -139,22 +138,21 @@ function* unitsOf(group: E5Group, count: number, tasks: readonly Unit[]): Genera
       source: `e5-${group.name}`,
       inputs: {
         group: group.name,
-        ...(task === undefined ? {} : { taskId: task.id, task: text!, provenance: provenance! }),
+        ...(task === undefined ? {} : { task: text!, provenance: provenance! }),
       },
     };
   }
 }
 
 function written(group: E5Group, unit: Unit, answers: Answers): Verdict<Example> {
-  const { task, taskId } = unit.inputs;
+  const { task } = unit.inputs;
   const inputs: Record<string, string> = task === undefined ? {} : { task };
   const missing = missingCalls([{ name: 'write', template: group.write, inputs }], answers);
   if (missing !== undefined) return missing;
   const answer = answerOf(answers, 'write');
   const instruction = task ?? group.write.instruction;
   return exampleVerdict(unit, joinTexts([answer]), [answer.provenance], {
-    group: group.name,
-    task: taskId ?? group.name,
+    task: group.name,
     ...(instruction === undefined ? {} : { instruction }),
     ...scoresOf(answer.slots),
   });

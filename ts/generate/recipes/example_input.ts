@@ -5,8 +5,9 @@ import { inputOf } from './rows.js';
 import type { RowFields } from './rows.js';
 
 /** A pair or triple that the user has, as a unit carries it. */
-export type InputExample = Pick<Example, 'anchor' | 'positive' | 'hardNegatives'> &
-  RowFields & { readonly provenance?: Example['provenance'] };
+export type InputExample = Pick<Example, 'anchor' | 'positive' | 'hardNegatives'> & {
+  readonly [field in keyof RowFields | 'provenance']?: Example[field] | undefined;
+};
 
 /** The text of a unit's input `example`. */
 export function exampleInput(example: InputExample): string {

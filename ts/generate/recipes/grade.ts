@@ -1,6 +1,7 @@
 import type { Example } from '../example.js';
 import type { Recipe, Unit, Verdict } from '../recipe.js';
 import { inputExample, keptFields, textsOf } from './example_input.js';
+import type { InputExample } from './example_input.js';
 import { gradeCall, gradeIn, gradeTemplate, inGradedRoles } from './grading.js';
 import type { RecipeOptions } from './options.js';
 import { answerOf, dropVerdict, exampleVerdict, missingCalls, unitPerRow } from './rows.js';
@@ -57,7 +58,7 @@ export function grade({ templates, settings }: RecipeOptions): Recipe {
 
 /** Of the example's own calls first, where they are known, then of these. */
 export function provenanceOf(
-  { provenance = [] }: { readonly provenance?: Example['provenance'] },
+  { provenance = [] }: InputExample,
   calls: readonly { readonly name: string }[],
   answers: Answers,
 ): Example['provenance'] {

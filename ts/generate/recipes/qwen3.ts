@@ -82,7 +82,7 @@ export function qwen3(options: RecipeOptions): Recipe {
           unit,
           joinTexts([answer]),
           [answerOf(answers, 'configure').provenance, answer.provenance],
-          { group: type, task: `${type}-${difficulty}` },
+          { task: `${type}-${difficulty}` },
         );
       },
     },
