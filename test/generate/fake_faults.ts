@@ -88,6 +88,7 @@ const gzipped = (bytes: Buffer): Fault['answer'] => {
 export const faults: Readonly<Record<string, Fault>> = {
   limitSeconds: error(429, 'rate_limit_exceeded', { 'retry-after': '2' }),
   limitMs: error(429, 'rate_limit_exceeded', { 'retry-after-ms': '1500' }),
+  limitBrief: error(429, 'rate_limit_exceeded', { 'retry-after-ms': '2' }),
   limitDate: error(429, 'rate_limit_exceeded', { 'retry-after': 'Wed, 21 Oct 2026 07:28:30 GMT' }),
   limitLong: error(429, 'rate_limit_exceeded', { 'retry-after': '120' }),
   limitPlain: raw(false, 429, 'text/plain', 'slow down'),

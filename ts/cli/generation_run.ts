@@ -162,23 +162,24 @@ async function dispatcherOf(
   { baseUrl, apiKey }: Server,
   flags: GenerationFlags,
 ): Promise<GenerateOptions['dispatcher']> {
-  const [{ createProvider }, { createLimiter }, { createBreaker }, { systemClock }, dispatch] =
+  // Checked now, although a finished run needs no server.
+  const { createProvider } = await import('../generate/provider.js');
+  const callMs = flags.callTimeoutMs;
+  const limits = { callMs, idleMs: Math.min(callMs, 30_000) };
+  const provider = createProvider({ baseUrl, apiKey, limits });
+  const [{ createLimiter }, { createBreaker }, { systemClock }, { createLiveDispatcher }] =
     await Promise.all([
-      import('../generate/provider.js'),
       import('../generate/limiter.js'),
       import('../generate/breaker.js'),
       import('../generate/clock.js'),
       import('../generate/dispatch.js'),
     ]);
-  const callMs = flags.callTimeoutMs;
-  const limits = { callMs, idleMs: Math.min(callMs, 30_000) };
-  const provider = createProvider({ baseUrl, apiKey, limits });
   const rates = {
     requestsPerMinute: flags.requestsPerMinute ?? Number.POSITIVE_INFINITY,
     tokensPerMinute: flags.tokensPerMinute ?? Number.POSITIVE_INFINITY,
   };
   return () =>
-    dispatch.createLiveDispatcher({
+    createLiveDispatcher({
       provider,
       limiter: createLimiter(rates, systemClock),
       breaker: createBreaker(systemClock),

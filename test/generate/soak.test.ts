@@ -1,0 +1,29 @@
+// The soak's rows in small: scripts/soak.mjs runs them in full.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { caps, killPoints, money } from '../soak/generation_rows.js';
+import { buildShim, skipWithoutShim } from '../soak/kill_shim.js';
+import { temporaryFolder } from '../temporary_folder.js';
+
+const options = { skip: skipWithoutShim };
+
+test('killed at 20 file operations, a run comes out the same', options, async (t) => {
+  const root = await temporaryFolder(t);
+  const { failures } = await killPoints({ shim: buildShim(root), root, seed: 1, count: 20 });
+  assert.deepEqual(failures, []);
+});
+
+test('through 15 % faults and 6 kills the ledger is the bill to the token', options, async (t) => {
+  const root = await temporaryFolder(t);
+  const ground = { shim: buildShim(root), root, seed: 2 };
+  const { failures, notes } = await money({ ...ground, examples: 600, kills: 6 });
+  assert.deepEqual(failures, []);
+  assert.ok(Number(notes['killed']) >= 3, JSON.stringify(notes));
+});
+
+test('no crash, retry or concurrency passes a cap', options, async (t) => {
+  const root = await temporaryFolder(t);
+  const { failures, notes } = await caps({ shim: buildShim(root), root, seed: 3, count: 6 });
+  assert.deepEqual(failures, []);
+  assert.ok(Number(notes['stopped']) > 0);
+});

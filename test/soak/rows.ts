@@ -1,0 +1,35 @@
+import { caps, killPoints, money } from './generation_rows.js';
+import type { SoakResult } from './soak_result.js';
+
+export interface SoakGround {
+  readonly shim: string;
+  /** An empty folder of the row's own. */
+  readonly root: string;
+  readonly seed: number;
+}
+
+export interface SoakRow {
+  readonly what: string;
+  /** Trials unless told; every one there is where it is absent. */
+  readonly full?: number;
+  /** `count` is absent where every trial is to be run. */
+  readonly run: (ground: SoakGround & { readonly count?: number }) => Promise<SoakResult>;
+}
+
+/** By id of the reliability table, in the order in which they run. */
+export const rows: Readonly<Record<string, SoakRow>> = {
+  J1: {
+    what: 'file operations of a 40-example generation run, killed at and resumed',
+    run: killPoints,
+  },
+  G2: {
+    what: 'examples through 15 % faults and 30 kills',
+    full: 100_000,
+    run: ({ count = 100_000, ...ground }) => money({ ...ground, examples: count, kills: 30 }),
+  },
+  G3: {
+    what: 'capped runs through faults and kills',
+    full: 1000,
+    run: ({ count = 1000, ...ground }) => caps({ ...ground, count }),
+  },
+};
