@@ -5,7 +5,6 @@
 #include "error.h"
 
 namespace simgpt {
-namespace {
 
 at::Tensor activate(const at::Tensor& x, DenseActivation activation) {
   switch (activation) {
@@ -20,8 +19,6 @@ at::Tensor activate(const at::Tensor& x, DenseActivation activation) {
   }
   throw Error("unsupported", "unknown activation of a dense module");
 }
-
-}  // namespace
 
 Projection::Projection(const EncoderSpec& spec, const LinearWeights& head,
                        const CancelToken& cancel)

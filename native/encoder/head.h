@@ -11,6 +11,8 @@
 
 namespace simgpt {
 
+at::Tensor activate(const at::Tensor& x, DenseActivation activation);
+
 class Projection {
  public:
   // head: undefined weights where the spec has no head

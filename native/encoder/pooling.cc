@@ -92,7 +92,64 @@ void pool_sequence(const float* rows, int64_t length, int64_t hidden, Pooling po
   }
 }
 
+// The gradient of one sequence's pool [hidden] onto that of its rows [length, hidden].
+template <typename T>
+void pool_sequence_backward(const T* rows, int64_t length, int64_t hidden, Pooling pooling,
+                            double factor, const T* d_pooled, T* d_rows) {
+  if (pooling == Pooling::kMax) {
+    for (int64_t c = 0; c < hidden; ++c) {
+      int64_t best = 0;  // the first of equals
+      for (int64_t t = 1; t < length; ++t) {
+        if (rows[t * hidden + c] > rows[best * hidden + c]) best = t;
+      }
+      d_rows[best * hidden + c] += d_pooled[c];
+    }
+    return;
+  }
+  const bool one_row = picks_one_row(pooling);
+  const int64_t first = pooling == Pooling::kLastToken ? length - 1 : 0;
+  const WeightedSum sum = weighted_sum(pooling);
+  const double scale = one_row ? factor : factor / sum.denominator(length);
+  for (int64_t t = first; t < (one_row ? first + 1 : length); ++t) {
+    const T weight = static_cast<T>(scale * (one_row ? 1.0F : sum.weight(t)));
+    for (int64_t c = 0; c < hidden; ++c) d_rows[t * hidden + c] += weight * d_pooled[c];
+  }
+}
+
+template <typename T>
+HiddenStates pool_backward_of(const HiddenStates& states, const std::vector<int32_t>& cu_seqlens,
+                              const std::vector<Pooling>& pooling, const at::Tensor& d_pooled) {
+  HiddenStates gradients{at::zeros_like(states.last), {}, {}};
+  const int64_t hidden = states.last.size(1), width = d_pooled.size(1);
+  for (size_t part = 0; part < pooling.size(); ++part) {
+    at::Tensor* other = nullptr;
+    if (pooling[part] == Pooling::kFirstLastMean) other = &gradients.first;
+    if (pooling[part] == Pooling::kLastTwoMean) other = &gradients.before_last;
+    if (other != nullptr && !other->defined()) *other = at::zeros_like(states.last);
+    for (size_t i = 0; i + 1 < cu_seqlens.size(); ++i) {
+      const int64_t begin = cu_seqlens[i] * hidden, length = cu_seqlens[i + 1] - cu_seqlens[i];
+      if (length == 0) continue;
+      const T* from = d_pooled.const_data_ptr<T>() + static_cast<int64_t>(i) * width +
+                      static_cast<int64_t>(part) * hidden;
+      for (at::Tensor* target : {&gradients.last, other}) {
+        if (target == nullptr) continue;
+        pool_sequence_backward<T>(states.last.const_data_ptr<T>() + begin, length, hidden,
+                                  pooling[part], other == nullptr ? 1.0 : 0.5, from,
+                                  target->mutable_data_ptr<T>() + begin);
+      }
+    }
+  }
+  return gradients;
+}
+
 }  // namespace
+
+HiddenStates pool_backward(const HiddenStates& states, const std::vector<int32_t>& cu_seqlens,
+                           const std::vector<Pooling>& pooling, const at::Tensor& d_pooled) {
+  return states.last.scalar_type() == at::kDouble
+             ? pool_backward_of<double>(states, cu_seqlens, pooling, d_pooled)
+             : pool_backward_of<float>(states, cu_seqlens, pooling, d_pooled);
+}
 
 HiddenRequest hidden_request(const std::vector<Pooling>& pooling) {
   return {std::ranges::find(pooling, Pooling::kFirstLastMean) != pooling.end(),

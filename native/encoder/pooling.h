@@ -23,6 +23,10 @@ at::Tensor pool_reference(const HiddenStates& states, const std::vector<int32_t>
 // The same in one pass over the rows; CPU, float32 or bfloat16.
 at::Tensor pool_cpu(const HiddenStates& states, const std::vector<int32_t>& cu_seqlens,
                     const std::vector<Pooling>& pooling);
+// The way back, any of the two: from d_pooled [sequences, poolings * hidden] to the gradients of
+// the states that are read; float32 or float64, as the states; CPU.
+HiddenStates pool_backward(const HiddenStates& states, const std::vector<int32_t>& cu_seqlens,
+                           const std::vector<Pooling>& pooling, const at::Tensor& d_pooled);
 
 // Rows divided by their length, at least 1e-12 (as torch.nn.functional.normalize). In place.
 void normalize_rows(at::Tensor& rows);

@@ -103,11 +103,15 @@ class TensorTable {
     return {take(name + ".weight", {hidden}), take(name + ".bias", {hidden})};
   }
 
-  // Throws when a tensor was missing, or when one is left that nothing reads.
-  void finish() const {
+  void refuse_missing() const {
     if (!missing_.empty()) {
       throw Error("modelInvalid", paths_.front() + ": missing tensors: " + list_text(missing_));
     }
+  }
+
+  // Throws when a tensor was missing, or when one is left that nothing reads.
+  void finish() const {
+    refuse_missing();
     std::set<std::string> extra;
     for (const auto& [name, entry] : entries_) {
       const bool unused = std::ranges::any_of(
@@ -200,6 +204,22 @@ LinearWeights read_dense_weights(const DenseSpec& spec, const CancelToken& cance
   LinearWeights weights =
       table.take_linear("linear", spec.out_features, spec.in_features, spec.bias);
   table.finish();
+  return weights;
+}
+
+std::optional<LmHeadWeights> read_lm_head_weights(const EncoderSpec& spec,
+                                                  const CancelToken& cancel) {
+  const bool bert = spec.config.model_type == ModelType::kBert;
+  const std::string base = bert ? "cls.predictions." : "lm_head.";
+  const std::string inner = bert ? base + "transform." : base;
+  const int64_t hidden = spec.config.hidden_size;
+  TensorTable table(spec.weights, cancel);
+  if (!table.has(inner + "dense.weight")) return std::nullopt;
+  LmHeadWeights weights;
+  weights.dense = table.take_linear(inner + "dense", hidden, hidden);
+  weights.norm = table.take_norm(inner + (bert ? "LayerNorm" : "layer_norm"), hidden);
+  weights.decoder_bias = table.take(base + "bias", {spec.config.vocab_size});
+  table.refuse_missing();
   return weights;
 }
 

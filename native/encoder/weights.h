@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,16 @@ struct EncoderWeights {
 EncoderWeights read_encoder_weights(const EncoderSpec& spec, const CancelToken& cancel);
 // Reads linear.weight and linear.bias of one dense module.
 LinearWeights read_dense_weights(const DenseSpec& spec, const CancelToken& cancel);
+
+// The head that predicts masked tokens; its decoder is the table of word embeddings.
+struct LmHeadWeights {
+  LinearWeights dense;  // [hidden, hidden]
+  LayerNormWeights norm;
+  at::Tensor decoder_bias;  // [vocab]
+};
+// BERT's cls.predictions or RoBERTa's lm_head; absent where the checkpoint has none.
+std::optional<LmHeadWeights> read_lm_head_weights(const EncoderSpec& spec,
+                                                  const CancelToken& cancel);
 
 int64_t memory_bytes(const EncoderWeights& weights);
 

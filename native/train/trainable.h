@@ -19,15 +19,15 @@
 
 namespace simgpt {
 
-// METHODS 1.5. The head, where there is one, trains with every preset but bitFit, where its bias
-// does; the language-model head trains with all presets but bitFit and head.
+// METHODS 1.5. A head and dense modules train with every preset, with bitFit their biases; the
+// language-model head trains with kAll, kDeepPrompt and kLora.
 enum class Trains { kAll, kBitFit, kDeepPrompt, kLora, kHead };
 
 // Masked language modelling beside the loss on the embeddings (METHODS 1.4).
 struct MlmSpec {
   double mask_rate = 0.15;           // share of the tokens chosen, 0 to 1
   int32_t mask_token_id = 0;         // what 80 % of the chosen tokens become
-  std::vector<int32_t> special_ids;  // never chosen, never drawn as a random token
+  std::vector<int32_t> special_ids;  // never chosen
 };
 
 struct TrainSpec {
@@ -109,7 +109,8 @@ class TrainableModel {
                            int64_t chunk_tokens, const CancelToken& cancel) = 0;
   // Adds the gradient of <embeddings, gradient(embeddings)> + mlm_weight * MLM loss to every
   // trainable parameter's grad. A batch above chunk_tokens goes through the gradient cache
-  // (METHODS 1.7), which gives the same sums. Where it throws, the gradients are as before.
+  // (METHODS 1.7), which gives the same sums. Where it throws, every gradient is zero: half a sum
+  // is of no use.
   virtual AccumulateResult accumulate(const TrainRows& rows, const AccumulateOptions& options,
                                       const EmbeddingGradient& gradient,
                                       const CancelToken& cancel) = 0;

@@ -1,0 +1,3 @@
+#define SIMGPT_KERNEL_SET baseline
+#define SIMGPT_VECTOR_BYTES 16
+#include "train/kernels.inc"

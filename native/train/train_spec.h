@@ -1,0 +1,11 @@
+// Checks what a trainable model is made from.
+#pragma once
+
+#include "train/trainable.h"
+
+namespace simgpt {
+
+// Throws RangeError-kind naming the field, or Error("unsupported") for what cannot train.
+void check_spec(const TrainSpec& spec);
+
+}  // namespace simgpt
