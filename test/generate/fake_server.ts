@@ -1,7 +1,7 @@
 // A fake OpenAI-compatible chat server: a process of its own, on loopback alone.
 //   node fake_server.js '{"run": "seed", "rates": {"error500": 0.02}}'      prints its port
 // The answer is a function of the example (the last user message); a fault, of run, example and
-// attempt. A message that begins `fault:NAME` gets that fault. GET /bill tells what was billed, GET
+// attempt. A message that begins `fault:NAME` gets that fault, `once:NAME` on its first attempt. GET /bill tells what was billed, GET
 // /bill/lines each billed call by its x-client-request-id, as JSON lines.
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -66,8 +66,8 @@ function completionOf({ model, messages, response_format: format }: ChatBody): C
 function faultFor(example: string): string | undefined {
   const attempt = (attempts.get(example) ?? 0) + 1;
   attempts.set(example, attempt);
-  const asked = /^fault:(\w+)/.exec(example)?.[1];
-  if (asked !== undefined) return asked;
+  const [, when, asked] = /^(fault|once):(\w+)/.exec(example) ?? [];
+  if (when !== undefined) return when === 'fault' || attempt === 1 ? asked : undefined;
   if (attempt > (settings.faultyAttempts ?? Number.POSITIVE_INFINITY)) return undefined;
   let drawn = chance(settings.run ?? '', example, attempt);
   for (const [name, rate] of Object.entries(settings.rates ?? {})) {

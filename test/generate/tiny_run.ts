@@ -1,6 +1,7 @@
 // A one-call recipe over the shipped Sim-GPT template, and runs of it against the fake server.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { formatOfName } from '#dist/dataset/input.js';
 import { canonicalHash } from '#dist/files/canonical_json.js';
 import { createBreaker } from '#dist/generate/breaker.js';
 import { systemClock } from '#dist/generate/clock.js';
@@ -44,12 +45,18 @@ export function tinyRecipe(template: Template): Recipe {
 export interface TinyRun {
   readonly folder: string;
   readonly input: string;
-  readonly baseUrl: string;
+  readonly baseUrl?: string;
   readonly inFlight?: number;
   readonly model?: string;
   readonly limit?: number;
   readonly provider?: Provider;
+  readonly limits?: { readonly callMs: number; readonly idleMs: number };
+  readonly seed?: number;
+  /** Send the bare sentence instead of the shipped prompt. */
+  readonly bare?: boolean;
 }
+
+const patient = { callMs: 60_000, idleMs: 60_000 };
 
 /** `count` sentences, one a line, none of them like another. */
 export async function writeSentences(folder: string, count: number): Promise<string> {
@@ -61,18 +68,22 @@ export async function writeSentences(folder: string, count: number): Promise<str
 
 /** Runs the tiny recipe; what `more` names takes the place of the defaults. */
 export async function runTiny(
-  { folder, input, baseUrl, inFlight = 16, model = 'fake-model', limit, provider }: TinyRun,
+  { folder, input, baseUrl = 'http://127.0.0.1:1/v1', ...given }: TinyRun,
   more: Partial<GenerateOptions> = {},
 ): Promise<GenerateResult> {
-  const template = (await loadTemplates()).get('simgpt-captions')!;
-  const source = await textInput(input, { format: 'txt' });
+  const { inFlight = 16, model = 'fake-model', limit, provider, seed = 1 } = given;
+  const shipped = (await loadTemplates()).get('simgpt-captions')!;
+  const bare = [{ role: 'user' as const, text: '{sentence}' }];
+  const { examples: _, ...rest } = shipped;
+  const template = given.bare === true ? { ...rest, messages: bare } : shipped;
+  const source = await textInput(input, { format: formatOfName(input) });
   const plan: GenerationPlan = {
     recipe: 'tiny',
     settings: {},
     templates: { [template.id]: template.hash },
     refusals: canonicalHash([]),
     model,
-    seed: 1,
+    seed,
     slotWeights: null,
     input: source.fingerprint,
     limit: limit ?? null,
@@ -91,7 +102,8 @@ export async function runTiny(
     rules: { backOffMs: 1 },
     dispatcher: () =>
       createLiveDispatcher({
-        provider: provider ?? createProvider({ baseUrl, limits: { callMs: 2000, idleMs: 2000 } }),
+        // Patient: what hangs is to be given up by the test that wants it so.
+        provider: provider ?? createProvider({ baseUrl, limits: given.limits ?? patient }),
         limiter: createLimiter(rates, clock),
         breaker: createBreaker(clock),
         clock,
@@ -99,4 +111,17 @@ export async function runTiny(
       }),
     ...more,
   });
+}
+
+/** A clock that jumps to the end of every sleep. */
+export function jumpingClock() {
+  let now = 0;
+  return {
+    now: () => now,
+    advance: (ms: number) => void (now += ms),
+    sleep: async (ms: number, signal?: AbortSignal) => {
+      signal?.throwIfAborted();
+      now += ms;
+    },
+  };
 }

@@ -9,12 +9,16 @@ import { outcomes } from './ledger_events.js';
 import type { Outcome } from './ledger_events.js';
 import type { ClaimKey, Usage } from './ledger_state.js';
 
+const finishReasons = ['stop', 'length', 'content_filter', 'other'] as const;
+
+export type FinishReason = (typeof finishReasons)[number];
+
 /** An answer as it was bought, usable or not. */
 export interface StoredAnswer extends ClaimKey {
   readonly outcome: Outcome;
   /** Null where the provider did not say. */
   readonly usage: Usage | null;
-  readonly finishReason: 'stop' | 'length' | 'content_filter';
+  readonly finishReason: FinishReason;
   readonly text: string;
   /** Of the text; the ledger's settlement names it. */
   readonly sha256: string;
@@ -40,7 +44,7 @@ const record = z.strictObject({
   attempt: z.int().min(1),
   outcome: z.enum(outcomes),
   usage: z.strictObject({ inputTokens: tokens, outputTokens: tokens }).nullable(),
-  finishReason: z.enum(['stop', 'length', 'content_filter']),
+  finishReason: z.enum(finishReasons),
   text: z.string(),
   sha256: z.string(),
 });

@@ -139,7 +139,9 @@ function completed(body: Uint8Array, fits: (content: string) => boolean): Outcom
   const content = typeof message['content'] === 'string' ? message['content'] : undefined;
   const refusal = message['refusal'];
   const finish = choice['finish_reason'];
-  if (typeof refusal === 'string' && refusal !== '') return unusable('refusal', usage, content);
+  if (typeof refusal === 'string' && refusal !== '') {
+    return unusable('refusal', usage, content ?? refusal);
+  }
   if (finish === 'length') return unusable('length', usage, content);
   if (finish === 'content_filter') return unusable('filter', usage, content);
   if (finish !== 'stop') return unusable('finishReason', usage, content);

@@ -1,4 +1,4 @@
-import type { AnswerStore } from './answer_store.js';
+import type { AnswerStore, FinishReason } from './answer_store.js';
 import type { Ledger, Settlement } from './ledger.js';
 import type { Outcome as LedgerOutcome } from './ledger_events.js';
 import type { ClaimKey, Usage } from './ledger_state.js';
@@ -79,7 +79,8 @@ function usageOf({ usage }: ChatAnswer): Usage | null {
     : { inputTokens: usage.promptTokens, outputTokens: usage.completionTokens };
 }
 
-function finishOf({ reason }: ChatAnswer): 'stop' | 'length' | 'content_filter' {
+function finishOf({ reason }: ChatAnswer): FinishReason {
   if (reason === 'length') return 'length';
-  return reason === 'filter' ? 'content_filter' : 'stop';
+  if (reason === 'finishReason') return 'other';
+  return reason === 'filter' || reason === 'refusal' ? 'content_filter' : 'stop';
 }

@@ -194,6 +194,7 @@ async function openDrops(folder: string): Promise<Drops> {
 export async function writeArtefact(scene: Scene, plan: string): Promise<Commit> {
   const { run, options } = scene;
   const { recipe, filters = () => [], input } = options;
+  await input?.expectUnchanged();
   const drops = await openDrops(run.path);
   const results: StageResult[] = [];
   try {

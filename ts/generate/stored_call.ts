@@ -22,13 +22,20 @@ export interface StoredCalls {
   readonly parse: (call: PreparedCall, stored: StoredAnswer) => ParsedAnswer | Drop;
 }
 
+const unfinished: Drop = {
+  reason: 'unparsable',
+  detail: 'expected an answer that ends by itself, received another finish reason',
+};
+
 export function createStoredCalls(
   answers: Pick<AnswerStore, 'of'>,
   failures: ReadonlyMap<string, Failure>,
   refusals: readonly RefusalPhrases[],
 ): StoredCalls {
   const parse: StoredCalls['parse'] = (call, { text, finishReason }) =>
-    parseAnswer(call.template, call.slots, { text, finishReason }, { refusals });
+    finishReason === 'other'
+      ? unfinished
+      : parseAnswer(call.template, call.slots, { text, finishReason }, { refusals });
   return {
     answers,
     failures,
