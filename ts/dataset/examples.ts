@@ -8,6 +8,7 @@ import { readLines } from './lines.js';
 import { maxTextBytes } from './text.js';
 import type { RowProblem } from './text.js';
 import { mapFields, sourceOfPath, toExample } from './training_example.js';
+import { fieldsByName } from './example_fields.js';
 import type {
   ExampleColumns,
   ExampleRules,
@@ -79,7 +80,12 @@ async function* rowsOf(
   options: ReadExamplesOptions,
 ): MappedRows {
   if (format === 'parquet') {
-    throw new SimgptError('unsupported', 'expected txt, jsonl, csv or tsv, received parquet');
+    if (typeof source !== 'string' || source === '-') {
+      throw new SimgptError('unsupported', 'expected Parquet in a file, received a stream');
+    }
+    const { readParquetRows } = await import('./parquet_reader.js');
+    yield* readParquetRows(source, options);
+    return;
   }
   const input = typeof source === 'string' ? await openInput(source, options.signal) : source;
   if (format === 'txt') {
@@ -142,7 +148,7 @@ async function* columnValues(
     options.byPosition === undefined ? first : first.map((_, index) => `column ${index + 1}`);
   const fields =
     options.byPosition === undefined
-      ? fieldsByName(source, first, options.columns)
+      ? fieldsByName(`${source.name}, line 1`, first, options.columns)
       : fieldsByPosition(source, header);
   const columnOfName = new Map(header.map((name, column) => [name, column]));
   const mapped = (line: number, cells: readonly string[]): MappedRow => {
@@ -169,35 +175,4 @@ function fieldsByPosition(source: InputSource, header: readonly string[]): Field
     );
   }
   return { single: { anchor: anchor!, positive: positive ?? anchor! }, hardNegatives };
-}
-
-/** What the columns hold. Throws `dataInvalid` where one that is needed is missing or there twice. */
-export function fieldsByName(
-  source: Pick<InputSource, 'name'>,
-  header: readonly string[],
-  columns: ExampleColumns | undefined,
-): FieldMap {
-  const fields = mapFields(header, columns);
-  const found = header.slice(0, 20).map((name) => JSON.stringify(name.slice(0, 40)));
-  const refuse = (expected: string): SimgptError =>
-    new SimgptError(
-      'dataInvalid',
-      `${source.name}, line 1: ${expected}, received ${found.join(', ')}`,
-    );
-  if (typeof fields === 'string') {
-    throw new SimgptError('dataInvalid', `${source.name}, line 1: ${fields}`);
-  }
-  if (fields.single.anchor === undefined) {
-    throw refuse('expected a column anchor or sent0, or the name of another');
-  }
-  if (fields.single.positive === undefined) {
-    throw refuse("expected a column positive or sent1, or the name of another (or the anchor's)");
-  }
-  for (const name of [...Object.values(fields.single), ...fields.hardNegatives]) {
-    const column = header.indexOf(name);
-    if (column < 0 || header.lastIndexOf(name) !== column) {
-      throw refuse(`expected one column ${JSON.stringify(name.slice(0, 40))}`);
-    }
-  }
-  return fields;
 }

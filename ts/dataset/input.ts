@@ -34,7 +34,7 @@ export async function openInput(
 
 /** The bytes of a file or pipe as they are. */
 async function openBytes(path: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-  const before = await expectReadable(path);
+  const before = await statInput(path);
   const options = { highWaterMark: 1 << 18, ...(signal === undefined ? {} : { signal }) };
   const chunks = withReadErrors(() => createReadStream(path, options), path);
   return before.isFile() ? unchanged(path, before, chunks) : chunks;
@@ -100,7 +100,8 @@ async function* startingWith(
   yield* rest;
 }
 
-async function expectReadable(path: string): Promise<Stats> {
+/** What the file system says of a file or pipe; throws SimgptError by name for anything else. */
+export async function statInput(path: string): Promise<Stats> {
   const found = await stat(path).catch((error: unknown) => {
     throw readFailure(path, error);
   });

@@ -74,7 +74,7 @@ export function splitJsonObject(line: string): JsonMembers | string {
   if (!/^\s*\{/.test(line)) {
     return 'expected a JSON object, received something else';
   }
-  if (depthOf(line) > maxDepth) {
+  if (hasMoreBrackets(line, maxDepth) && depthOf(line) > maxDepth) {
     return `expected JSON at most ${maxDepth} levels deep, received more`;
   }
   try {
@@ -83,6 +83,18 @@ export function splitJsonObject(line: string): JsonMembers | string {
     return 'expected a JSON object, received text that does not parse';
   }
   return membersOf(line);
+}
+
+// Most lines have a handful of brackets, found at the speed of memory.
+function hasMoreBrackets(json: string, count: number): boolean {
+  let found = 0;
+  for (const bracket of '{[') {
+    let at = json.indexOf(bracket);
+    for (; at >= 0 && found <= count; at = json.indexOf(bracket, at + 1)) {
+      found++;
+    }
+  }
+  return found > count;
 }
 
 function depthOf(json: string): number {
@@ -133,6 +145,10 @@ function skipSpace(json: string, from: number): number {
 
 /** The position after the string that starts at `start`. */
 function endOfString(json: string, start: number): number {
+  const quote = json.indexOf('"', start + 1);
+  if (quote >= 0 && !json.slice(start, quote).includes('\\')) {
+    return quote + 1;
+  }
   let at = start + 1;
   while (at < json.length && json[at] !== '"') {
     at += json[at] === '\\' ? 2 : 1;

@@ -1,3 +1,16 @@
+// What a spreadsheet would run when it opens the file.
+const formula = /^\s*[=+\-@]|^[\t\r\n]/;
+
+/** Whether a spreadsheet would take the text for a formula. */
+export function isFormula(text: string): boolean {
+  return formula.test(text);
+}
+
+/** One CSV field (RFC 4180), its text as it is: for programs, not for spreadsheets. */
+export function csvText(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
 /**
  * One CSV field (RFC 4180). Text that a spreadsheet would take for a formula gets a leading `'`;
  * numbers stay numbers.
@@ -6,8 +19,7 @@ export function csvField(value: string | number | null): string {
   if (typeof value !== 'string') {
     return value === null ? '' : String(value);
   }
-  const text = /^\s*[=+\-@]|^[\t\r\n]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return csvText(isFormula(value) ? `'${value}` : value);
 }
 
 /** Fields joined by commas, with the line end. */
