@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readCheckpoint } from '#dist/encoder/checkpoint.js';
 import { exportCheckpoint } from '#dist/encoder/export.js';
-import { inspectSafetensors } from '#dist/encoder/safetensors.js';
+import { Encoder } from '#dist/encoder/encoder.js';
+import { inspectSafetensors, readTensor } from '#dist/encoder/safetensors.js';
 import { safetensorsBytes, tensor } from '../native/safetensors_files.js';
+import { repoRoot } from '../shared_data.js';
 import {
   moduleRow,
   plainFiles,
@@ -115,4 +117,31 @@ test('what cannot be written is refused and leaves nothing behind', async () => 
   writeFileSync(target, 'mine');
   await assert.rejects(exportCheckpoint(checkpoint, target), { code: 'outputExists' });
   assert.deepEqual(readdirSync(folder.path).sort(), ['source', 'target']);
+});
+
+test('a student keeps the named layers, renumbered, and is a model of its own', async () => {
+  using folder = temporaryFolder();
+  const source = await readCheckpoint(join(repoRoot, 'test/golden/bert-erf'), { pooling: 'mean' });
+  const target = join(folder.path, 'student');
+  await exportCheckpoint(source, target, { layers: [2, 0] });
+  const student = await readCheckpoint(target);
+  assert.equal(student.config.layerCount, 2);
+  const name = 'encoder.layer.1.intermediate.dense.weight';
+  const [theirs] = source.weights;
+  const [ours] = student.weights;
+  const { tensors } = await inspectSafetensors(theirs!);
+  const prefix = tensors.find((each) => each.name.endsWith(name))!.name.slice(0, -name.length);
+  assert.deepEqual(
+    await readTensor(ours!, `${prefix}${name}`),
+    await readTensor(theirs!, `${prefix}${name.replace('1', '0')}`),
+  );
+  await using encoder = await Encoder.load(target, { precision: 'float32' });
+  assert.equal((await encoder.embed(['a text'])).shape[1], 24);
+  for (const layers of [[], [3], [0, 0], [-1], [0.5]]) {
+    const refused = exportCheckpoint(source, join(folder.path, 'none'), { layers });
+    await assert.rejects(
+      refused,
+      /^RangeError: expected layers to be different integers from 0 to 2/,
+    );
+  }
 });

@@ -2,15 +2,12 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { fillPhilox } from '#dist/random/philox.js';
+import { createBatches } from '#dist/dataset/batches.js';
+import type { TrainingBatch } from '#dist/dataset/batches.js';
+import type { TrainingExample } from '#dist/dataset/training_example.js';
 import { SimgptError } from '#dist/errors.js';
 import type { SentenceEmbeddings } from '#dist/encoder/sentence_encoder.js';
-import type {
-  Batch,
-  BatchSource,
-  Evaluate,
-  LossOfBatch,
-  TrainableModel,
-} from '#dist/train/trainable.js';
+import type { BatchSource, Evaluate, LossOfBatch, TrainableModel } from '#dist/train/trainable.js';
 
 const inputs = 24;
 const outputs = 8;
@@ -61,7 +58,7 @@ export function linearModel(seed: number): LinearModel {
     return out;
   };
 
-  const accumulate = async ({ step, examples }: Batch): Promise<LossOfBatch> => {
+  const accumulate = async ({ step, examples }: TrainingBatch): Promise<LossOfBatch> => {
     await Promise.resolve();
     const n = examples.length;
     const anchors = examples.map(({ anchor }, i) => noisy(anchor, step, 2 * i));
@@ -150,30 +147,25 @@ function dot(x: Float64Array, y: Float64Array): number {
   return x.reduce((sum, value, i) => sum + value * y[i]!, 0);
 }
 
-const pairs = Array.from({ length: 23 }, (_, row) => {
+const pairs = Array.from({ length: 23 }, (_, row): TrainingExample => {
   const letters = (shift: number): string =>
     Array.from({ length: 12 }, (__, i) =>
       String.fromCharCode(97 + ((row * 5 + i * (shift + 3)) % 26)),
     ).join('');
-  return { id: `row-${row}`, anchor: letters(0), positive: letters(1), hardNegatives: [] };
+  return {
+    id: `row-${row}`,
+    line: row + 1,
+    anchor: letters(0),
+    positive: letters(1),
+    hardNegatives: [],
+    source: 'letters',
+    replaced: false,
+  };
 });
 
 /** 23 pairs in batches of 5: the last of each epoch has three. Order by (seed, epoch). */
 export function pairBatches(seed: number): BatchSource {
-  const batchSize = 5;
-  const stepsPerEpoch = Math.ceil(pairs.length / batchSize);
-  return {
-    stepsPerEpoch,
-    batchAt: (step) => {
-      const epoch = Math.floor(step / stepsPerEpoch);
-      const keys = new Uint32Array(pairs.length);
-      fillPhilox(keys, { seed, stream: 0, draw: epoch });
-      const order = pairs.map((_, i) => i).sort((a, b) => keys[a]! - keys[b]!);
-      const first = (step % stepsPerEpoch) * batchSize;
-      const examples = order.slice(first, first + batchSize).map((row) => pairs[row]!);
-      return { step, epoch, examples };
-    },
-  };
+  return createBatches([{ examples: pairs }], { batchSize: 5, seed });
 }
 
 /** How much nearer than strangers the pairs are: a score that moves as the model learns. */

@@ -4,11 +4,10 @@ import { join } from 'node:path';
 import { runLoop } from '#dist/train/loop.js';
 import type { LoopOptions, LoopOutcome } from '#dist/train/loop.js';
 import { openRunFolder } from '#dist/train/run_folder.js';
-import type { BatchExample } from '#dist/train/trainable.js';
 import { evaluatePairs, linearModel, pairBatches } from './linear_model.js';
 import type { LinearModel } from './linear_model.js';
 
-export type RunChanges = Partial<Omit<LoopOptions<BatchExample>, 'folder' | 'model'>> & {
+export type RunChanges = Partial<Omit<LoopOptions, 'folder' | 'model'>> & {
   readonly change?: (model: LinearModel) => LinearModel;
 };
 
@@ -43,4 +42,11 @@ export async function runFiles(path: string): Promise<ReadonlyMap<string, string
     files.set(file.slice(path.length + 1), await readFile(file, 'utf8'));
   }
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The files of a run but for its report, which shows how long the steps took. */
+export async function equalFiles(path: string): Promise<ReadonlyMap<string, string>> {
+  const files = new Map(await runFiles(path));
+  files.delete('report.html');
+  return files;
 }

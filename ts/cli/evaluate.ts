@@ -15,7 +15,6 @@ import {
   listArgument,
   loadModel,
   modelOptions,
-  modelSettings,
 } from './model_options.js';
 import type { ModelFlags } from './model_options.js';
 import { printJson, printResult } from './print.js';
@@ -167,6 +166,7 @@ async function score(
   signal: AbortSignal,
 ): Promise<ScoredModel> {
   const { evaluateSts } = await import('../evaluate/sts.js');
+  const { modelSettings } = await import('../evaluate/model_settings.js');
   // The SimCSE family puts nothing before a text; mteb uses the model's own prompt.
   const none = data.protocol === 'senteval' && model.prompt === undefined ? { prompt: 'none' } : {};
   const flags: ModelFlags = { ...model, ...none };

@@ -2,7 +2,6 @@ import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import type { Encoder, LoadOptions } from '../encoder/encoder.js';
 import { heads, poolings } from '../encoder/pooling.js';
 import type { Head, Pooling } from '../encoder/pooling.js';
-import type { ModelSettings } from '../evaluate/report.js';
 import type { SentenceEmbedOptions } from '../encoder/sentence_encoder.js';
 
 /** What the options common to every command that runs a model come to. */
@@ -97,25 +96,5 @@ export function embedOptions(flags: ModelFlags): Omit<SentenceEmbedOptions, 'sig
     dimensions: flags.dimensions,
     batchTokens: flags.batchTokens,
     ...(flags.prompt === 'none' ? { promptText: '' } : { prompt: flags.prompt }),
-  };
-}
-
-/** What stands beside every score of this model. */
-export function modelSettings(
-  encoder: Encoder,
-  flags: Pick<ModelFlags, 'normalize' | 'dimensions' | 'prompt'>,
-): ModelSettings {
-  const { checkpoint } = encoder;
-  const prompt = flags.prompt ?? checkpoint.defaultPrompt;
-  return {
-    model: checkpoint.id,
-    revision: checkpoint.revision,
-    pooling: checkpoint.pooling.join('+'),
-    head: checkpoint.head,
-    normalize: flags.normalize ?? checkpoint.normalize,
-    maxTokens: checkpoint.maxTokens,
-    precision: encoder.precision,
-    prompt: prompt === 'none' ? null : prompt,
-    dimensions: flags.dimensions ?? encoder.dimensions,
   };
 }

@@ -7,7 +7,7 @@ import type { Command } from '@commander-js/extra-typings';
 import type { Encoder } from '../encoder/encoder.js';
 import { SimgptError } from '../errors.js';
 import { interruptSignal } from './interrupt.js';
-import { integerArgument, modelSettings } from './model_options.js';
+import { integerArgument } from './model_options.js';
 import { forTerminalLine } from './terminal.js';
 
 /** The model shown where none is named. */
@@ -135,14 +135,15 @@ async function showSts(
     );
     return;
   }
-  const [{ loadStsData }, { evaluateSts }, { createStsReport }, { stsReportAsTable }] =
+  const [sts, { evaluateSts }, { createStsReport }, { stsReportAsTable }, { modelSettings }] =
     await Promise.all([
       import('../evaluate/sts_data.js'),
       import('../evaluate/sts.js'),
       import('../evaluate/report.js'),
       import('../evaluate/report_formats.js'),
+      import('../evaluate/model_settings.js'),
     ]);
-  const sets = await loadStsData({ folders: [folder], protocol: 'mteb', signal });
+  const sets = await sts.loadStsData({ folders: [folder], protocol: 'mteb', signal });
   console.log('\nScoring the seven STS test sets (Spearman x 100, 95 % interval) ...\n');
   const started = performance.now();
   const scores = await evaluateSts(encoder, sets, { signal });

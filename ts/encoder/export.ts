@@ -58,11 +58,40 @@ function findTensor(checkpoint: Checkpoint, tensors: readonly TensorPlace[], nam
   return place;
 }
 
+/** What is left out or renamed on the way. */
+export interface ExportOptions extends JobOptions {
+  /**
+   * Layers of the transformer that are kept, from 0, in this order: a smaller model made of a
+   * larger one's parts. Default all.
+   */
+  readonly layers?: readonly number[] | undefined;
+}
+
+/** The name under which a tensor is written; undefined where its layer is left out. */
+function exportedName(name: string, layers: readonly number[] | undefined): string | undefined {
+  const found = /^(.*encoder\.layer\.)(\d+)(\..*)$/.exec(name);
+  if (layers === undefined || found === null) return name;
+  const place = layers.indexOf(Number(found[2]));
+  return place < 0 ? undefined : `${found[1]}${place}${found[3]}`;
+}
+
+function checkLayers({ config }: Checkpoint, layers: readonly number[] | undefined): void {
+  if (layers === undefined) return;
+  const known = layers.every(
+    (layer) => Number.isInteger(layer) && layer >= 0 && layer < config.layerCount,
+  );
+  if (known && layers.length > 0 && new Set(layers).size === layers.length) return;
+  throw new RangeError(
+    `expected layers to be different integers from 0 to ${config.layerCount - 1}, ` +
+      `received ${layers.join(', ') || 'none'}`,
+  );
+}
+
 async function writeTransformer(
   checkpoint: Checkpoint,
   target: string,
   tensors: readonly TensorPlace[],
-  options: JobOptions,
+  options: ExportOptions,
 ): Promise<void> {
   // The trained head becomes a Dense module; here Python would report it as unexpected.
   const kept = tensors.filter(({ name }) => !/^((bert|roberta)\.)?mlp\./.test(name));
@@ -70,7 +99,10 @@ async function writeTransformer(
     path,
     tensors: kept
       .filter((tensor) => tensor.path === path)
-      .map(({ name }) => ({ from: name, to: name })),
+      .flatMap(({ name }) => {
+        const to = exportedName(name, options.layers);
+        return to === undefined ? [] : [{ from: name, to }];
+      }),
   }));
   await copySafetensors(join(target, 'model.safetensors'), sources, options);
 }
@@ -133,14 +165,15 @@ const normalizeModule: Following = {
 async function writeFolder(
   checkpoint: Checkpoint,
   target: string,
-  options: JobOptions,
+  options: ExportOptions,
 ): Promise<void> {
   const tensors = await listTensors(checkpoint, options);
   await writeTransformer(checkpoint, target, tensors, options);
   const { config, prompts, defaultPrompt } = checkpoint;
   const write = async (name: string, value: unknown): Promise<void> =>
     writeFileAtomic(join(target, name), sortedJson(value));
-  await write('config.json', exportModelConfig(config));
+  const layerCount = options.layers?.length ?? config.layerCount;
+  await write('config.json', exportModelConfig({ ...config, layerCount }));
   await write('sentence_bert_config.json', {
     max_seq_length: checkpoint.maxTokens,
     do_lower_case: checkpoint.lowercaseText,
@@ -195,14 +228,15 @@ async function exists(path: string): Promise<boolean> {
  * Writes a checkpoint as a sentence-transformers folder that Python loads to the same vectors. The
  * head becomes a `Dense` module with tanh. The folder appears whole or not at all, and equal
  * checkpoints give equal bytes. Throws `outputExists` where `target` is there, `unsupported` for
- * poolings that sentence-transformers lacks, `ioFailed`, `cancelled`.
+ * poolings that sentence-transformers lacks, `ioFailed`, `cancelled`; RangeError for unknown layers.
  */
 export async function exportCheckpoint(
   checkpoint: Checkpoint,
   target: string,
-  options: JobOptions = {},
+  options: ExportOptions = {},
 ): Promise<void> {
   exportPooling(checkpoint);
+  checkLayers(checkpoint, options.layers);
   const path = resolve(target);
   if (await exists(path)) {
     throw new SimgptError('outputExists', `expected no folder at ${path}, found one`);

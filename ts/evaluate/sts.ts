@@ -1,4 +1,4 @@
-import { SimgptError } from '../errors.js';
+import { distinctRows, encodeTexts, throwIfAborted } from './encode_texts.js';
 import { cosineOfRows, finiteScore, pearson, spearman, zeroNonFinite } from './metrics.js';
 import type { SentenceEmbedOptions, SentenceEncoder } from '../encoder/sentence_encoder.js';
 import type { StsData, StsSet } from './sts_data.js';
@@ -50,25 +50,15 @@ export interface StsOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-// Enough texts of one length side by side to fill batches, few enough to report progress.
-const textsPerCall = 2048;
-
 /** Encodes each distinct text once and scores every set by cosine and Spearman (METHODS 11). */
 export async function evaluateSts(
   encoder: SentenceEncoder,
   data: StsData,
   { seed = 0, draws = 1000, embed = {}, signal, onProgress }: StsOptions = {},
 ): Promise<StsScores> {
-  const rowOf = new Map<string, number>();
-  for (const set of data.sets) {
-    for (const text of [...set.left, ...set.right]) {
-      if (!rowOf.has(text)) {
-        rowOf.set(text, rowOf.size);
-      }
-    }
-  }
+  const rowOf = distinctRows(data.sets.flatMap(({ left, right }) => [left, right]));
   const options = { ...embed, ...(signal === undefined ? {} : { signal }) };
-  const encoded = await encodeAll(encoder, [...rowOf.keys()], options, onProgress);
+  const encoded = await encodeTexts(encoder, [...rowOf.keys()], options, onProgress);
   const nonFiniteEntries = zeroNonFinite(encoded.embeddings);
   const tasks: StsTaskScore[] = [];
   for (const set of data.sets) {
@@ -95,52 +85,6 @@ export async function evaluateSts(
     truncatedTexts: encoded.truncated,
     nonFiniteEntries,
   };
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) {
-    throw new SimgptError('cancelled', 'evaluation was cancelled', { cause: signal.reason });
-  }
-}
-
-interface EncodedTexts {
-  readonly embeddings: Float32Array;
-  readonly dimensions: number;
-  readonly truncated: number;
-}
-
-async function encodeAll(
-  encoder: SentenceEncoder,
-  texts: readonly string[],
-  options: SentenceEmbedOptions,
-  onProgress?: StsOptions['onProgress'],
-): Promise<EncodedTexts> {
-  // Texts of like length go together: batches are fuller and progress is smoother.
-  const order = Array.from(texts.keys()).sort(
-    (a, b) => texts[a]!.length - texts[b]!.length || a - b,
-  );
-  let embeddings = new Float32Array(0);
-  let dimensions = 0;
-  let truncated = 0;
-  for (let start = 0; start < order.length; start += textsPerCall) {
-    throwIfAborted(options.signal);
-    const rows = order.slice(start, start + textsPerCall);
-    const chunk = await encoder.embed(
-      rows.map((row) => texts[row]!),
-      options,
-    );
-    if (start === 0) {
-      dimensions = chunk.shape[1];
-      embeddings = new Float32Array(texts.length * dimensions);
-    }
-    for (const [i, row] of rows.entries()) {
-      const values = chunk.embeddings.subarray(i * dimensions, (i + 1) * dimensions);
-      embeddings.set(values, row * dimensions);
-      truncated += chunk.truncated[i]!;
-    }
-    onProgress?.(start + rows.length, texts.length);
-  }
-  return { embeddings, dimensions, truncated };
 }
 
 function scoreSet(set: StsSet, similarities: Float64Array): Omit<StsTaskScore, 'draws'> {

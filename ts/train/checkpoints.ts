@@ -1,11 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { SimgptError } from '../errors.js';
 import { syncFolder, writeFileAtomic } from '../files/atomic.js';
 import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
+import { fingerprintFile } from '../dataset/input.js';
 import { errorCode, readJsonFile } from '../files/json.js';
 import type { LogMark } from './metrics_log.js';
 
@@ -48,21 +48,6 @@ const stateFile = 'state.json';
 /** `step-00000125`: sorts as numbers do. */
 export function stepName(step: number): string {
   return `step-${String(step).padStart(8, '0')}`;
-}
-
-/** Size and sha256 of a file, read from the disk. Throws SimgptError `ioFailed`. */
-export async function fingerprintFile(path: string): Promise<FileFingerprint> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-      hash.update(chunk as Buffer);
-      bytes += (chunk as Buffer).length;
-    }
-  } catch (error) {
-    throw ioFailure(path, 'read', error);
-  }
-  return { bytes, sha256: hash.digest('hex') };
 }
 
 /** Kept while a run goes on: the newest, and one more in case the disk damages it. */

@@ -2,6 +2,7 @@ import { appendFile, readdir, rename, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { TrainingBatch } from '../dataset/batches.js';
 import { SimgptError } from '../errors.js';
 import { syncFolder, writeFileAtomic } from '../files/atomic.js';
 import { newestCheckpoint, saveCheckpoint, stepName } from './checkpoints.js';
@@ -12,12 +13,12 @@ import { removeTemporaries } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
 import { learningRateAt } from './schedule.js';
 import type { Schedule } from './schedule.js';
-import type { Batch, BatchExample, BatchSource, Evaluate, TrainableModel } from './trainable.js';
+import type { BatchSource, Evaluate, TrainableModel } from './trainable.js';
 
-export interface LoopOptions<Example extends BatchExample> {
+export interface LoopOptions {
   readonly folder: RunFolder;
-  readonly model: TrainableModel<Example>;
-  readonly batches: BatchSource<Example>;
+  readonly model: TrainableModel;
+  readonly batches: BatchSource;
   /** Absent: the last step's model is the selected one. */
   readonly evaluate?: Evaluate | undefined;
   readonly totalSteps: number;
@@ -75,8 +76,8 @@ export interface LoopOutcome {
 type Counters = Omit<RunState, 'formatVersion' | 'metrics'>;
 
 /** A run in progress. */
-interface Run<Example extends BatchExample> {
-  readonly options: LoopOptions<Example>;
+interface Run {
+  readonly options: LoopOptions;
   readonly log: MetricsLog;
   /** Where it stands: what the next checkpoint says. */
   at: Counters;
@@ -101,9 +102,7 @@ const start: Counters = {
  * `ioFailed` where the disk fails and `trainingDiverged` where a loss or gradient is not finite; the
  * last checkpoint is then whole.
  */
-export async function runLoop<Example extends BatchExample>(
-  options: LoopOptions<Example>,
-): Promise<LoopOutcome> {
+export async function runLoop(options: LoopOptions): Promise<LoopOutcome> {
   const { folder, model, totalSteps, signal } = options;
   await removeTemporaries(folder.path);
   await rm(join(folder.path, divergedFile), { force: true });
@@ -114,7 +113,7 @@ export async function runLoop<Example extends BatchExample>(
   }
   await using log = await openMetricsLog(folder.metrics, saved?.state.metrics);
   const at = saved?.state;
-  const run: Run<Example> = { options, log, at: at ?? start, saved: at ?? null };
+  const run: Run = { options, log, at: at ?? start, saved: at ?? null };
   try {
     for (;;) {
       await evaluateIfDue(run);
@@ -132,11 +131,11 @@ export async function runLoop<Example extends BatchExample>(
 }
 
 /** One batch forwards and backwards, one update, one line. */
-async function trainStep<Example extends BatchExample>(run: Run<Example>): Promise<void> {
+async function trainStep(run: Run): Promise<void> {
   const { options, log } = run;
   const { step: index } = run.at;
   const started = performance.now();
-  const batch = await options.batches.batchAt(index);
+  const batch = options.batches.batchAt(index);
   const learningRate = learningRateAt(index, options);
   const { loss, parts, gradientNorm } = await update(run, batch, learningRate);
   const line: StepLine = {
@@ -155,9 +154,9 @@ async function trainStep<Example extends BatchExample>(run: Run<Example>): Promi
   await recordTime(run, batch, performance.now() - started);
 }
 
-async function update<Example extends BatchExample>(
-  { options: { model, maxGradNorm, folder } }: Run<Example>,
-  batch: Batch<Example>,
+async function update(
+  { options: { model, maxGradNorm, folder } }: Run,
+  batch: TrainingBatch,
   learningRate: number,
 ) {
   try {
@@ -192,7 +191,7 @@ function withoutNegativeZero(parts: Readonly<Record<string, number>>): Record<st
 }
 
 /** Before the first step, every `evaluateEvery` steps, and after the last one (D16). */
-async function evaluateIfDue<Example extends BatchExample>(run: Run<Example>): Promise<void> {
+async function evaluateIfDue(run: Run): Promise<void> {
   const { options, at } = run;
   const { evaluate, totalSteps, evaluateEvery } = options;
   const last = at.step === totalSteps;
@@ -223,7 +222,7 @@ async function evaluateIfDue<Example extends BatchExample>(run: Run<Example>): P
   options.onEvent?.(line);
 }
 
-async function exportSelected<Example extends BatchExample>(run: Run<Example>): Promise<void> {
+async function exportSelected(run: Run): Promise<void> {
   const folder = join(run.options.folder.models, stepName(run.at.step));
   // A run that was killed after this and before its next checkpoint does it again.
   await rm(folder, { recursive: true, force: true });
@@ -231,7 +230,7 @@ async function exportSelected<Example extends BatchExample>(run: Run<Example>): 
 }
 
 /** Makes the run's place durable, then removes the models that no kept checkpoint names. */
-async function checkpoint<Example extends BatchExample>(run: Run<Example>): Promise<void> {
+async function checkpoint(run: Run): Promise<void> {
   const { folder, model } = run.options;
   const { step: done, evaluatedStep } = run.at;
   if (run.saved?.step === done && run.saved.evaluatedStep === evaluatedStep) return;
@@ -248,7 +247,7 @@ function counters({ step, evaluatedStep, best, withoutGain, finished }: Counters
   return { step, evaluatedStep, best, withoutGain, finished };
 }
 
-async function stop<Example extends BatchExample>(run: Run<Example>): Promise<never> {
+async function stop(run: Run): Promise<never> {
   await checkpoint(run);
   const { reason } = run.options.signal ?? {};
   const why = reason instanceof Error ? `: ${reason.message}` : '';
@@ -261,10 +260,7 @@ async function stop<Example extends BatchExample>(run: Run<Example>): Promise<ne
 }
 
 /** The selected model takes its name. Repeated after a kill, it finds its work done. */
-async function publish<Example extends BatchExample>({
-  at,
-  options: { folder },
-}: Run<Example>): Promise<LoopOutcome['selected']> {
+async function publish({ at, options: { folder } }: Run): Promise<LoopOutcome['selected']> {
   const selected = at.best ?? { step: at.step, score: null };
   if (!existsSync(folder.model)) {
     await rename(join(folder.models, stepName(selected.step)), folder.model);
@@ -273,9 +269,9 @@ async function publish<Example extends BatchExample>({
   return selected;
 }
 
-async function recordTime<Example extends BatchExample>(
-  { options: { folder, onEvent }, at: { step } }: Run<Example>,
-  batch: Batch<Example>,
+async function recordTime(
+  { options: { folder, onEvent }, at: { step } }: Run,
+  batch: TrainingBatch,
   elapsedMs: number,
 ): Promise<void> {
   const texts = batch.examples.reduce(

@@ -46,8 +46,11 @@ const headSchema = z.enum(['none', 'mlp', 'asModel']);
 
 /** Every value of a run that a recipe decides; a run writes all of them down. */
 export const settingsSchema = z.strictObject({
-  /** What a row holds: a text, a pair, or a pair with at least one hard negative. */
-  data: z.enum(['sentences', 'pairs', 'triples']),
+  /**
+   * What a row holds: a text, a pair, or a pair with at least one hard negative. `texts`: each text
+   * of a row for itself, two distinct ones an example, for losses that relate none of them.
+   */
+  data: z.enum(['sentences', 'pairs', 'triples', 'texts']),
   trains: trainsSchema,
   /** `asModel`: what the model's folder says. */
   pooling: z.enum([...poolings, 'asModel']),

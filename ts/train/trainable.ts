@@ -1,26 +1,11 @@
+import type { TrainingBatch } from '../dataset/batches.js';
+import type { Checkpoint } from '../encoder/checkpoint.js';
 import type { SentenceEncoder } from '../encoder/sentence_encoder.js';
-
-/** One example of a batch: the texts and what a loss may ask about them. */
-export interface BatchExample {
-  readonly id: string;
-  readonly anchor: string;
-  readonly positive: string;
-  readonly hardNegatives: readonly string[];
-}
-
-/** The examples of one step; the last of an epoch may be smaller. */
-export interface Batch<Example extends BatchExample = BatchExample> {
-  /** From 0. */
-  readonly step: number;
-  /** From 0. */
-  readonly epoch: number;
-  readonly examples: readonly Example[];
-}
+import type { Settings } from './recipe_schema.js';
 
 /** A run's batches, each a function of its step alone. */
-export interface BatchSource<Example extends BatchExample = BatchExample> {
-  readonly stepsPerEpoch: number;
-  readonly batchAt: (step: number) => Batch<Example> | Promise<Batch<Example>>;
+export interface BatchSource {
+  readonly batchAt: (step: number) => TrainingBatch;
 }
 
 export interface LossOfBatch {
@@ -30,11 +15,9 @@ export interface LossOfBatch {
 }
 
 /** What the loop needs of a model that is trained. */
-export interface TrainableModel<
-  Example extends BatchExample = BatchExample,
-> extends SentenceEncoder {
+export interface TrainableModel extends SentenceEncoder {
   /** The loss of one batch; its gradient is kept for `update`. */
-  readonly accumulate: (batch: Batch<Example>) => Promise<LossOfBatch>;
+  readonly accumulate: (batch: TrainingBatch) => Promise<LossOfBatch>;
   /** One optimizer step, clipped to `maxGradNorm`; returns the gradient's norm before clipping. */
   readonly update: (options: {
     readonly learningRate: number;
@@ -61,3 +44,22 @@ export interface Evaluation {
 
 /** Scores a model on dev sets; rejects with `cancelled` where the signal aborts. */
 export type Evaluate = (model: SentenceEncoder, signal?: AbortSignal) => Promise<Evaluation>;
+
+/** What a model is opened for. */
+export interface ModelRequest {
+  readonly checkpoint: Checkpoint;
+  readonly settings: Settings;
+  /** Of dropout and of what is drawn anew. */
+  readonly seed: number;
+  readonly threads?: number | undefined;
+  readonly chunkTokens?: number | undefined;
+  /** Every list of texts of the data. */
+  readonly texts: () => Iterable<readonly string[]>;
+  /** Whose embeddings are learned, where the recipe has a teacher. */
+  readonly teacher?: string | undefined;
+  /** The encoder that tells false negatives. */
+  readonly reference?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type OpenModel = (request: ModelRequest) => Promise<TrainableModel & AsyncDisposable>;

@@ -1,0 +1,199 @@
+import { basename, relative } from 'node:path';
+
+import { createBatches } from '../dataset/batches.js';
+import type { Batches } from '../dataset/batches.js';
+import { readCheckpoint } from '../encoder/checkpoint.js';
+import type { Checkpoint } from '../encoder/checkpoint.js';
+import { fingerprintFile } from '../dataset/input.js';
+import { resolveModel } from '../encoder/hub.js';
+import { SimgptError } from '../errors.js';
+import { findInFolder } from '../encoder/folder.js';
+import { createOverlapScanner } from '../evaluate/overlap.js';
+import type { OverlapReport, OverlapScanner } from '../evaluate/overlap.js';
+import { loadOverlapSets } from '../evaluate/overlap_sets.js';
+import { loadStsData } from '../evaluate/sts_data.js';
+import type { StsData } from '../evaluate/sts_data.js';
+import { withoutUndefined } from '../files/canonical_json.js';
+import type { JsonValue } from '../files/canonical_json.js';
+import { readDevSets } from './dev_sets.js';
+import type { DevSet } from './dev_sets.js';
+import { loadRecipe, resolveRecipe } from './recipe.js';
+import type { ResolvedRecipe } from './recipe.js';
+import type { RowName, Settings } from './recipe_schema.js';
+import type { RunPlan } from './run_folder.js';
+import { readTrainingData } from './training_data.js';
+import type { TrainingData, TrainingFile } from './training_data.js';
+
+/** What decides a run's numbers: the same values give the same bytes. */
+export interface RunInputs {
+  /** A shipped recipe's name, or the path of a `.json` file. */
+  readonly recipe: string;
+  readonly variant?: string | undefined;
+  /** The published row to take instead of the one for the model's type and size. */
+  readonly row?: RowName | undefined;
+  /** Settings instead of the recipe's. */
+  readonly settings?: Partial<Settings> | undefined;
+  /** A model folder or hub id. */
+  readonly model: string;
+  readonly revision?: string | undefined;
+  /** A path, or several with their weights and columns. */
+  readonly data: string | readonly (string | TrainingFile)[];
+  /** Folder of `stsb.tsv` and others, or one file of graded pairs; absent: no selection. */
+  readonly dev?: string | undefined;
+  /** Folder of the STS sets that the selected model is scored on at the end; never chosen by. */
+  readonly test?: string | undefined;
+  readonly maxSteps?: number | undefined;
+  readonly dedupe?: boolean | undefined;
+  /** Leave rows out that share a text with a set of `dev` or `test`. Default: count them. */
+  readonly excludeOverlap?: boolean | undefined;
+  /** Stop at the first bad row. Default: leave it out, with its reason in a quarantine file. */
+  readonly strict?: boolean | undefined;
+  /** The encoder that tells false negatives, where the recipe has one. */
+  readonly reference?: string | undefined;
+}
+
+/** A run's inputs, read and checked. */
+export interface Prepared {
+  readonly checkpoint: Checkpoint;
+  readonly recipe: ResolvedRecipe;
+  readonly data: TrainingData;
+  /** The data's texts in the evaluation sets; null where they were not looked for. */
+  readonly overlap: OverlapReport | null;
+  readonly dev: readonly DevSet[];
+  readonly test: StsData | undefined;
+  readonly batchesOf: (seed: number) => Batches;
+  readonly totalStepsOf: (batches: Batches) => number;
+  /** What the run of one seed is a function of. */
+  readonly planOf: (seed: number, totalSteps: number) => RunPlan;
+}
+
+/**
+ * Reads model, recipe, data and evaluation sets. `scansOverlap` looks for the sets' texts in the
+ * data, which leaving them out does anyway. Throws what reading throws, RangeError on misuse.
+ */
+export async function prepareRun(
+  inputs: RunInputs,
+  options: { readonly scansOverlap?: boolean; readonly signal?: AbortSignal | undefined } = {},
+): Promise<Prepared> {
+  const { signal } = options;
+  const { maxSteps, excludeOverlap = false } = inputs;
+  if (maxSteps !== undefined && !(Number.isSafeInteger(maxSteps) && maxSteps > 0)) {
+    throw new RangeError(`expected maxSteps to be an integer > 0, received ${maxSteps}`);
+  }
+  const recipeFile = await loadRecipe(inputs.recipe);
+  const model = await resolveModel(inputs.model, { revision: inputs.revision, signal });
+  // A plain folder says nothing about pooling: the recipe does.
+  const plain = (await findInFolder(model.dir, 'modules.json')) === undefined;
+  const stated = inputs.settings?.pooling ?? recipeFile.settings.pooling ?? 'asModel';
+  const pooling = stated === 'asModel' ? (plain ? 'cls' : undefined) : stated;
+  const { id, revision } = model;
+  const checkpoint = await readCheckpoint(model.dir, { id, revision, pooling });
+  const recipe = await resolveRecipe(recipeFile, {
+    model: checkpoint.config,
+    variant: inputs.variant,
+    row: inputs.row,
+    overrides: inputs.settings,
+  });
+  const { settings } = recipe;
+  const dev =
+    inputs.dev === undefined ? [] : await readDevSets(inputs.dev, settings.selection, signal);
+  const test = inputs.test === undefined ? undefined : await readTestSets(inputs.test, signal);
+  const scanner =
+    excludeOverlap || options.scansOverlap === true
+      ? await overlapScanner(inputs.dev, dev, test, signal)
+      : undefined;
+  const data = await readTrainingData({
+    files: filesOf(inputs.data),
+    data: settings.data,
+    dedupe: inputs.dedupe,
+    strict: inputs.strict,
+    excludes: (example) => (scanner?.check(example).length ?? 0) > 0 && excludeOverlap,
+    signal,
+  });
+  const fixed = withoutUndefined({
+    formatVersion: 1,
+    kind: 'train',
+    recipe,
+    maxSteps,
+    model: { id, revision, files: await modelFiles(checkpoint) },
+    data: {
+      files: data.files,
+      counts: data.counts,
+      dedupe: inputs.dedupe ?? false,
+      excludeOverlap,
+    },
+    dev: await Promise.all(dev.map(devFile)),
+    test: test?.fingerprint,
+  }) as RunPlan;
+  return {
+    checkpoint,
+    recipe,
+    data,
+    overlap: scanner?.report() ?? null,
+    dev,
+    test,
+    batchesOf: (seed) => createBatches(data.sources, batchOptions(settings, seed)),
+    totalStepsOf: (batches) => {
+      const all = batches.stepsIn(settings.epochs);
+      return Math.min(all, maxSteps ?? all);
+    },
+    planOf: (seed, totalSteps) => ({ ...fixed, seed, totalSteps }),
+  };
+}
+
+function batchOptions({ batchSize, distinctTexts, sameTaskBatches }: Settings, seed: number) {
+  return { batchSize, seed, distinctTexts, sameTaskBatches };
+}
+
+function filesOf(data: RunInputs['data']): readonly TrainingFile[] {
+  const list = typeof data === 'string' ? [data] : data;
+  if (list.length === 0) throw new RangeError('expected data to name a file, received none');
+  return list.map((file) => (typeof file === 'string' ? { path: file } : file));
+}
+
+async function readTestSets(folder: string, signal: AbortSignal | undefined): Promise<StsData> {
+  const options = { folders: [folder], protocol: 'mteb' } as const;
+  return loadStsData(signal === undefined ? options : { ...options, signal });
+}
+
+/** Against the test sets, the dev sets, and whatever published set lies in the dev sets' folder. */
+async function overlapScanner(
+  devPath: string | undefined,
+  dev: readonly DevSet[],
+  test: StsData | undefined,
+  signal: AbortSignal | undefined,
+): Promise<OverlapScanner | undefined> {
+  // A folder made for this run may hold no whole published set, which is no fault of it.
+  const published = await loadOverlapSets(devPath === undefined ? [] : [devPath], signal).catch(
+    (error: unknown) => {
+      const codes = ['fileNotFound', 'dataInvalid'];
+      if (error instanceof SimgptError && codes.includes(error.code)) return undefined;
+      throw error;
+    },
+  );
+  const own = [...(test?.sets ?? []), ...dev].map(({ name, left, right }) => ({
+    name,
+    texts: [...left, ...right],
+  }));
+  const others = published?.sets.filter(({ name }) => !own.some((set) => set.name === name)) ?? [];
+  const sets = [...own, ...others];
+  return sets.length === 0 ? undefined : createOverlapScanner(sets);
+}
+
+async function devFile({ name, path, gold }: DevSet): Promise<JsonValue> {
+  return { name, file: basename(path), pairs: gold.length, ...(await fingerprintFile(path)) };
+}
+
+/** The files that a model's numbers come from; no path outside its folder is written down. */
+async function modelFiles({ dir, weights, dense, tokenizer }: Checkpoint): Promise<JsonValue> {
+  const paths = [
+    ...weights,
+    ...dense.map((module) => module.weights),
+    ...(tokenizer.kind === 'tokenizerJson' ? [tokenizer.path] : [tokenizer.vocabPath]),
+  ];
+  const files: JsonValue[] = [];
+  for (const path of [...new Set(paths)].sort()) {
+    files.push({ name: relative(dir, path), ...(await fingerprintFile(path)) });
+  }
+  return files;
+}

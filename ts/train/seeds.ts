@@ -1,0 +1,45 @@
+/** Mean and spread of one value over seeds. */
+export interface Spread {
+  readonly mean: number;
+  /** Of the sample, n − 1; null for one seed. */
+  readonly sd: number | null;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** What several seeds of one run came to (METHODS 11.3); correlations in [-1, 1]. */
+export interface SeedSummary {
+  readonly seeds: readonly number[];
+  /** Of the dev score that each model was selected by; null without dev sets. */
+  readonly devScore: Spread | null;
+  readonly steps: Spread;
+}
+
+/** Mean, sample standard deviation, least and largest. Throws RangeError for no values. */
+export function spreadOf(values: readonly number[]): Spread {
+  const [first] = values;
+  if (first === undefined) throw new RangeError('expected at least one value, received none');
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return {
+    mean,
+    sd: values.length === 1 ? null : Math.sqrt(squares / (values.length - 1)),
+    min: Math.min(...values),
+    max: Math.max(...values),
+  };
+}
+
+export function summarizeSeeds(
+  runs: readonly {
+    readonly seed: number;
+    readonly steps: number;
+    readonly selected: { readonly score: number | null };
+  }[],
+): SeedSummary {
+  const scores = runs.map(({ selected }) => selected.score).filter((score) => score !== null);
+  return {
+    seeds: runs.map(({ seed }) => seed),
+    devScore: scores.length === runs.length ? spreadOf(scores) : null,
+    steps: spreadOf(runs.map(({ steps }) => steps)),
+  };
+}
