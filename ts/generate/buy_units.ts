@@ -116,7 +116,9 @@ export async function eachUnit(
         done += 1;
       } catch (error) {
         firstUndone = Math.min(firstUndone, index);
-        if (halt.stop === undefined || !isCancelled(error)) failures.push(error);
+        // Units of a halted run end like this, and what others have on its way still comes in.
+        if (halt.stop !== undefined && isCancelled(error)) continue;
+        failures.push(error);
         halt.pull({ kind: 'interrupted', reason: 'failed', sentence: 'the run failed' });
       }
     }
