@@ -101,3 +101,26 @@ test('a dry run tells calls, tokens, money and three prompts, and calls nothing'
   const tokens = /about ([\d,]+) tokens/.exec(result.stdout)?.[1]?.replaceAll(',', '');
   assert.match(result.stdout, new RegExp(`money: about ${tokens}\\.00 EUR`));
 });
+
+test('rows come as Parquet or CSV too, and near duplicates are dropped where asked', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const input = join(cwd, 'input.txt');
+  await writeFile(input, 'A boat leaves.\nTwo cars wait.\nA boat leaves.\n');
+  // Three rows, two of them alike: the answer is a function of the text.
+  await using server = await startFakeServer({ reply: 'numbered' });
+  const there = ['--base-url', server.baseUrl, '--llm', 'fake-model', '--input', input];
+  const more = ['--near-duplicates', '0.9', '--format', 'csv', '--output', 'run'];
+  const result = await runSimgpt(['generate', 'simgpt', ...there, ...more], { cwd, env });
+  assert.equal(result.code, 3, result.stderr);
+  assert.match(result.stderr, /^2 rows of 3 in run\/data\.jsonl\ndropped.*duplicate 1\n/);
+  const csv = await readFile(join(cwd, 'run/data.csv'), 'utf8');
+  assert.match(csv, /^sent0,sent1,hard_neg\nA boat leaves\.,/);
+  const parquet = ['--format', 'parquet', '--output', 'run'];
+  const again = await runSimgpt(['generate', 'simgpt', ...there, ...parquet], { cwd, env });
+  assert.equal(again.code, 3, again.stderr);
+  const bytes = await readFile(join(cwd, 'run/data.parquet'));
+  assert.equal(bytes.subarray(0, 4).toString(), 'PAR1');
+  // The answers of the first run were enough.
+  assert.equal((await server.bill()).calls, 3);
+  assert.equal((await runSimgpt(['verify', 'run'], { cwd })).code, 0);
+});

@@ -1,5 +1,7 @@
-import { Option } from '@commander-js/extra-typings';
+import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 
+import { writtenFormats } from '../dataset/example_writers.js';
+import type { WrittenFormat } from '../dataset/example_writers.js';
 import { datasetFormats } from '../dataset/input.js';
 import type { DatasetFormat } from '../dataset/input.js';
 import { integerArgument } from './model_options.js';
@@ -16,6 +18,8 @@ export interface GenerationFlags {
   readonly baseUrl?: string;
   readonly apiKeyFile?: string;
   readonly provider: 'openai';
+  readonly format: WrittenFormat;
+  readonly nearDuplicates?: number;
   readonly set?: Readonly<Record<string, string>>;
   readonly templates?: string;
   readonly slotWeights?: string;
@@ -52,6 +56,15 @@ export function generationOptions(): Option[] {
     new Option('--id-field <name>', 'field or column of the id (default: id, where there is one)'),
     new Option('--source <name>', 'of the input, written into every row'),
     new Option('--output <folder>', 'the run: its journal, answers, data.jsonl, quarantine.jsonl'),
+    new Option('--format <name>', 'a second file of the rows, beside data.jsonl')
+      .choices(writtenFormats)
+      .default('jsonl'),
+    new Option(
+      '--near-duplicates [similarity]',
+      'drop rows nearly the same as an earlier one: of 5-grams, 0.8 unless given',
+    )
+      .preset('0.8')
+      .argParser(shareArgument),
     new Option('--llm <name>', "the model, by the server's name for it"),
     new Option(
       '--base-url <url>',
@@ -85,6 +98,12 @@ export function generationOptions(): Option[] {
     new Option('--strict', 'stop at the first row that cannot be used'),
     new Option('--json', 'print the result on stdout as one JSON object'),
   ];
+}
+
+function shareArgument(text: string): number {
+  const value = /^\d(\.\d{1,6})?$/.test(text) ? Number(text) : NaN;
+  if (value > 0 && value <= 1) return value;
+  throw new InvalidArgumentError(`expected a similarity > 0 and <= 1, received ${text}`);
 }
 
 function settingArgument(

@@ -34,6 +34,7 @@ export async function runGeneration(
   const { generate } = await import('../generate/generate.js');
   const result = await generate({
     ...run,
+    ...(await outputHooks(flags)),
     folder: flags.output,
     caps: { tokens: flags.maxTokensTotal, calls: flags.maxCalls },
     baseUrl: server.baseUrl,
@@ -49,6 +50,22 @@ export async function runGeneration(
   if (flags.json === true) await printJson(result);
   else process.stderr.write(describeResult(result, flags.output));
   process.exitCode = exitCodeOf(result);
+}
+
+/** Filters and forms that the flags ask for; their modules are loaded for those alone. */
+async function outputHooks({
+  format,
+  nearDuplicates,
+}: GenerationFlags): Promise<Pick<GenerateOptions, 'filters' | 'otherFiles'>> {
+  const [{ nearDuplicateRows }, { writeOtherForm }] = await Promise.all([
+    import('../generate/near_duplicate_rows.js'),
+    import('../generate/other_forms.js'),
+  ]);
+  return {
+    filters: () => (nearDuplicates === undefined ? [] : [nearDuplicateRows(nearDuplicates)]),
+    otherFiles: async (folder) =>
+      format === 'jsonl' ? [] : [await writeOtherForm(folder, format)],
+  };
 }
 
 function modelOf({ llm }: GenerationFlags): string {
@@ -86,14 +103,16 @@ async function prepareRun(
     slotWeights,
     input: input?.fingerprint ?? null,
     limit: flags.limit ?? null,
-    output: readingOf(flags),
+    output: outputOf(flags),
   };
   return { recipe, plan, input, refusals };
 }
 
-/** What of the flags changes rows, beside what the plan names. */
-function readingOf({ inputFormat, textField, idField, source }: GenerationFlags) {
-  const given = { inputFormat, textField, idField, source };
+/** What of the flags changes rows or files, beside what the plan names. */
+function outputOf({ inputFormat, textField, idField, source, ...flags }: GenerationFlags) {
+  const nearDuplicates = flags.nearDuplicates?.toString();
+  const format = flags.format === 'jsonl' ? undefined : flags.format;
+  const given = { inputFormat, textField, idField, source, format, nearDuplicates };
   return withoutUndefined(given) as Record<string, string>;
 }
 

@@ -5,6 +5,7 @@ import { openInput } from '../dataset/input.js';
 import type { DatasetFormat } from '../dataset/input.js';
 import { readLines } from '../dataset/lines.js';
 import { readTexts } from '../dataset/readers.js';
+import { maxLineBytes } from '../dataset/text.js';
 import { fingerprint } from '../files/hashed_file.js';
 import type { IntermediateRow } from './recipe.js';
 
@@ -87,8 +88,6 @@ export function badRow(
   const where = field === null ? '' : `, field ${field}`;
   return { file, line, field, problem, sentence: `${file}, line ${line}${where}: ${problem}` };
 }
-
-export const maxLineBytes = 16 * 2 ** 20;
 
 /** The rows that a stage before the last one wrote. Throws SimgptError `fileInvalid`. */
 export async function* readIntermediate(path: string): AsyncGenerator<IntermediateRow> {

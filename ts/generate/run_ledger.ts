@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { SimgptError } from '../errors.js';
 import { openInput } from '../dataset/input.js';
 import { readLines } from '../dataset/lines.js';
-import { maxLineBytes } from './input_rows.js';
+import { maxLineBytes } from '../dataset/text.js';
 import { openLedger } from './ledger.js';
 import type { BillLine, Ledger } from './ledger.js';
 import { issueSentence } from './file_schema.js';

@@ -23,7 +23,7 @@ import { prepareCall } from './planned_request.js';
 import type { PreparedCall, RequestSettings } from './planned_request.js';
 import type { IntermediateRow, PlannedCall, Recipe, RecipeStage, Unit } from './recipe.js';
 import type { RunFolder } from './run_folder.js';
-import type { Commit, GenerationPlan } from './run_records.js';
+import type { Commit, GenerationPlan, WrittenFile } from './run_records.js';
 import type { StoredCalls } from './stored_call.js';
 import { walkUnit } from './walk_unit.js';
 
@@ -37,6 +37,8 @@ export interface StageSource {
 
 export interface StageOptions extends StageSource {
   readonly filters?: () => readonly RowFilter[];
+  /** Files that are made of the rows, beside them. */
+  readonly otherFiles?: (folder: string) => Promise<readonly WrittenFile[]>;
   /** Stop at the first unit that gives no row. */
   readonly strict?: boolean;
   readonly onProgress?: (stage: string, done: number, units: number) => void;
@@ -193,7 +195,7 @@ async function openDrops(folder: string): Promise<Drops> {
 /** Every file as a function of plan, answers and failures, then the record that says so. */
 export async function writeArtefact(scene: Scene, plan: string): Promise<Commit> {
   const { run, options } = scene;
-  const { recipe, filters = () => [], input } = options;
+  const { recipe, filters = () => [], otherFiles = async () => [], input } = options;
   await input?.expectUnchanged();
   const drops = await openDrops(run.path);
   const results: StageResult[] = [];
@@ -209,10 +211,11 @@ export async function writeArtefact(scene: Scene, plan: string): Promise<Commit>
     throw error;
   }
   const quarantine = await drops.file.commit();
+  const others = await otherFiles(run.path);
   const commit: Commit = {
     kind: 'commit',
     plan,
-    files: [...results.map(({ file }) => file), quarantine],
+    files: [...results.map(({ file }) => file), quarantine, ...others],
     units: results.at(-1)!.units,
     lastStage: recipe.last.name,
     quarantined: Object.fromEntries(drops.byReason),

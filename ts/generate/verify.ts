@@ -5,7 +5,7 @@ import { readLines } from '../dataset/lines.js';
 import { createDigestMap } from '../files/digest_map.js';
 import { fingerprint } from '../files/hashed_file.js';
 import { dataName, quarantineName } from './artefact.js';
-import { maxLineBytes } from './input_rows.js';
+import { maxLineBytes } from '../dataset/text.js';
 import { readExample } from './example.js';
 import type { Example } from './example.js';
 import { reportLedger } from './ledger_report.js';
