@@ -14,6 +14,7 @@ export const errorCodes = [
   'offline',
   'outOfMemory',
   'outputExists',
+  'providerFailed',
   'selfCheckFailed',
   'tokenizerInvalid',
   'toolMissing',

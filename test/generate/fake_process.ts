@@ -9,6 +9,8 @@ export interface Bill {
   readonly completionTokens: number;
   readonly requests: number;
   readonly keys: number;
+  readonly files: number;
+  readonly batches: number;
 }
 
 /** Starts the fake server in a process of its own; disposing ends it. */

@@ -5,7 +5,9 @@
 // /bill/lines each billed call by its x-client-request-id, as JSON lines.
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createBatches } from './fake_batches.js';
+import type { BatchSettings } from './fake_batches.js';
 import { chance, faults, sendJson } from './fake_faults.js';
 import type { Completion } from './fake_faults.js';
 
@@ -18,6 +20,7 @@ interface Settings {
   readonly faultyAttempts?: number;
   /** `numbered` answers in two numbered lines instead of one sentence. */
   readonly reply?: 'plain' | 'numbered';
+  readonly batch?: BatchSettings;
 }
 
 interface ChatBody {
@@ -93,7 +96,7 @@ function stream(response: ServerResponse, good: Completion): void {
   response.end('data: [DONE]\n\n');
 }
 
-function charge(good: Completion, headers: IncomingHttpHeaders): void {
+function charge(good: Completion, name: string): void {
   const [inputTokens = 0, outputTokens = 0] = [
     good.usage['prompt_tokens'],
     good.usage['completion_tokens'],
@@ -101,7 +104,7 @@ function charge(good: Completion, headers: IncomingHttpHeaders): void {
   bill.calls += 1;
   bill.promptTokens += inputTokens;
   bill.completionTokens += outputTokens;
-  const [, id, attempt] = /^(.*)\.(\d+)$/.exec(String(headers['x-client-request-id'])) ?? [];
+  const [, id, attempt] = /^(.*)\.(\d+)$/.exec(name) ?? [];
   if (id === undefined) return;
   billLines.push(JSON.stringify({ id, attempt: Number(attempt), inputTokens, outputTokens }));
 }
@@ -124,7 +127,8 @@ function chat(response: ServerResponse, body: ChatBody): void {
   if (name !== undefined && fault === undefined) {
     return refuse(response, 400, 'unknown_fault', `no fault ${name}`);
   }
-  if (fault === undefined || fault.billed) charge(good, response.req.headers);
+  if (fault === undefined || fault.billed)
+    charge(good, String(response.req.headers['x-client-request-id']));
   if (fault !== undefined) fault.answer(response, good);
   else if (body.stream === true) stream(response, good);
   else sendJson(response, 200, good);
@@ -132,7 +136,7 @@ function chat(response: ServerResponse, body: ChatBody): void {
 
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url ?? '';
-  if (path === '/bill') return sendJson(response, 200, bill);
+  if (path === '/bill') return sendJson(response, 200, { ...bill, ...batches.totals() });
   if (path === '/bill/lines') return void response.end(billLines.map((l) => `${l}\n`).join(''));
   bill.requests += 1;
   if (request.headers.authorization !== undefined) bill.keys += 1;
@@ -145,8 +149,18 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
     for await (const chunk of request) chunks.push(chunk as Buffer);
     return chat(response, JSON.parse(Buffer.concat(chunks).toString()) as ChatBody);
   }
+  if (await batches.handle(request, response)) return;
   refuse(response, 404, 'not_found', `no ${path}`);
 }
+
+const batches = createBatches({
+  run: settings.run ?? '',
+  settings: settings.batch ?? {},
+  models,
+  complete: (body) => completionOf(body as ChatBody),
+  faultFor: (body) => faultFor((body as ChatBody).messages.at(-1)?.content ?? ''),
+  charge,
+});
 
 const server = createServer((request, response) => {
   handle(request, response).catch((error: unknown) => {

@@ -113,6 +113,8 @@ test('every response fault falls in its class, and no key shows in any outcome',
       completionTokens: 0,
       requests: 0,
       keys: 0,
+      files: 0,
+      batches: 0,
     });
   });
 });

@@ -1,3 +1,4 @@
+import { batchKills } from './batch_rows.js';
 import { caps, killPoints, money } from './generation_rows.js';
 import type { SoakResult } from './soak_result.js';
 
@@ -31,5 +32,10 @@ export const rows: Readonly<Record<string, SoakRow>> = {
     what: 'capped runs through faults and kills',
     full: 1000,
     run: ({ count = 1000, ...ground }) => caps({ ...ground, count }),
+  },
+  G7: {
+    what: 'runs in batches through faults of every call and line, and kills',
+    full: 300,
+    run: ({ count = 300, root, seed }) => batchKills({ root, seed, count }),
   },
 };

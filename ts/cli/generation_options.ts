@@ -30,6 +30,9 @@ export interface GenerationFlags {
   readonly concurrency: number;
   readonly requestsPerMinute?: number;
   readonly tokensPerMinute?: number;
+  readonly batchApi?: boolean;
+  readonly batchPollMs: number;
+  readonly cancelBatches?: boolean;
   readonly callTimeoutMs: number;
   readonly retryDelayMs: number;
   readonly onUnknown: 'retry' | 'fail';
@@ -84,6 +87,12 @@ export function generationOptions(): Option[] {
     integer('--concurrency <n>', 'calls in flight', 1, 4096).default(64),
     integer('--requests-per-minute <n>', 'at most (default: what the server asks for)', 1),
     integer('--tokens-per-minute <n>', 'at most, prompts and output limits together', 1),
+    new Option('--batch-api', 'send calls as files of the Batch API, and wait for its answers'),
+    integer('--batch-poll-ms <n>', 'between two looks at a batch', 1, 3_600_000).default(60_000),
+    new Option(
+      '--cancel-batches',
+      'first end what earlier runs left at the Batch API, and keep it',
+    ),
     integer('--call-timeout-ms <n>', 'of one call', 1, 600_000).default(120_000),
     integer('--retry-delay-ms <n>', 'before the first retry; doubled each time', 0, 60_000).default(
       500,

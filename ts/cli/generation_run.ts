@@ -4,6 +4,7 @@ import { canonicalHash, withoutUndefined } from '../files/canonical_json.js';
 import type { GenerateOptions, GenerateResult } from '../generate/generate.js';
 import type { GenerationInput } from '../generate/input_rows.js';
 import type { Recipe } from '../generate/recipe.js';
+import { withBatches } from './generation_batches.js';
 import { exitCodes } from './exit_codes.js';
 import type { ExitCode } from './exit_codes.js';
 import type { GenerationFlags } from './generation_options.js';
@@ -197,14 +198,16 @@ async function dispatcherOf(
     requestsPerMinute: flags.requestsPerMinute ?? Number.POSITIVE_INFINITY,
     tokensPerMinute: flags.tokensPerMinute ?? Number.POSITIVE_INFINITY,
   };
-  return () =>
-    createLiveDispatcher({
+  return (journal) => {
+    const live = createLiveDispatcher({
       provider,
       limiter: createLimiter(rates, systemClock),
       breaker: createBreaker(systemClock),
       clock: systemClock,
       inFlight: flags.concurrency,
     });
+    return withBatches(live, journal, { baseUrl, apiKey }, flags);
+  };
 }
 
 function exitCodeOf({ kind, stop, commit }: GenerateResult): ExitCode {

@@ -133,10 +133,13 @@ async function attemptOnce(
     const refusal = await ledger.claim(claim);
     if (refusal !== 'claimed') refuse(market, refusal, call);
   }
+  // Handed over first: the dispatcher may be told at once that no other comes.
+  const sending = dispatcher.send(
+    { id, attempt, request, tokens },
+    { stop: halt.sending, abandon },
+  );
   traffic.onSending(1);
-  const answer = await dispatcher
-    .send({ id, attempt, request, tokens }, { stop: halt.sending, abandon })
-    .finally(() => traffic.onSending(-1));
+  const answer = await sending.finally(() => traffic.onSending(-1));
   await settleAnswer(market, { id, attempt }, answer);
   return answer;
 }

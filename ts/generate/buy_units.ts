@@ -99,11 +99,18 @@ export async function eachUnit(
   let ended = false;
   let firstUndone = Number.POSITIVE_INFINITY;
   const failures: unknown[] = [];
+  // One question at a time: a generator asked by thousands at once walks its queue for each.
+  let turn: Promise<unknown> = Promise.resolve();
+  const take = (): Promise<IteratorResult<Unit>> => {
+    const mine = turn.then(() => (ended ? noUnit : iterator.next()));
+    turn = mine.catch(() => undefined);
+    return mine;
+  };
   const worker = async (): Promise<void> => {
     while (halt.stop === undefined && !ended) {
       let index = Number.POSITIVE_INFINITY;
       try {
-        const next = await iterator.next();
+        const next = await take();
         if (next.done === true) {
           if (!ended) traffic.onNoMoreUnits();
           ended = true;
@@ -129,6 +136,8 @@ export async function eachUnit(
   if (failures.length > 0) throw failures[0];
   return { done, prefix: Math.min(firstUndone, taken) };
 }
+
+const noUnit: IteratorResult<Unit> = { done: true, value: undefined };
 
 function isCancelled(error: unknown): boolean {
   return error instanceof SimgptError && error.code === 'cancelled';

@@ -10,7 +10,12 @@ const schema = z.strictObject({
   currency: z.string().regex(/^[A-Z]{3}$/),
   models: z.record(
     z.string(),
-    z.strictObject({ inputPerMillionTokens: perMillion, outputPerMillionTokens: perMillion }),
+    z.strictObject({
+      inputPerMillionTokens: perMillion,
+      outputPerMillionTokens: perMillion,
+      /** The share that the Batch API takes off, such as 0.5. */
+      batchDiscount: z.number().min(0).max(1).optional(),
+    }),
   ),
 });
 
@@ -25,7 +30,7 @@ export function readPrices(path: string = shippedPrices): Promise<PriceTable> {
   return readChecked(path, schema);
 }
 
-/** The price of tokens as `12.30 USD`; undefined where the table does not name the model. */
+/** The price of tokens as `12.30 USD`, with that of a batch behind it; undefined where the table does not name the model. */
 export function priceOf(
   { currency, models }: PriceTable,
   model: string,
@@ -37,5 +42,8 @@ export function priceOf(
     (tokens.inputTokens * price.inputPerMillionTokens +
       tokens.outputTokens * price.outputPerMillionTokens) /
     1e6;
-  return `${sum.toFixed(2)} ${currency}`;
+  const { batchDiscount } = price;
+  const text = `${sum.toFixed(2)} ${currency}`;
+  if (batchDiscount === undefined) return text;
+  return `${text} (${(sum * (1 - batchDiscount)).toFixed(2)} ${currency} by the Batch API)`;
 }
