@@ -80,7 +80,8 @@ async function buy(market: Market, call: PreparedCall, traffic: UnitTraffic): Pr
     const attempts = ledger.state.entries.get(call.id) ?? [];
     const over = overReason(attempts, rules, ledger.state.fold?.has(call.id) === true);
     if (over !== undefined) return giveUp(market, call, over);
-    const answer = await market.slots(() => attemptOnce(market, call, attempts, traffic));
+    const { answer, read } = await market.slots(() => attemptOnce(market, call, attempts, traffic));
+    if (answer.kind === 'ok' && read?.kind === 'answer') return read;
     if (answer.advice === 'stop') stopRun(market, answer);
     if (answer.advice === 'fail') return giveUp(market, call, failedDetail(answer));
     // Paid: the store and the ledger say what comes next.
@@ -118,7 +119,7 @@ async function attemptOnce(
   call: PreparedCall,
   attempts: readonly Entry[],
   traffic: UnitTraffic,
-): Promise<SentAnswer> {
+): Promise<{ readonly answer: SentAnswer; readonly read: StoredCall | undefined }> {
   const { ledger, dispatcher, halt, abandon } = market;
   // The wait for a slot may have been long.
   if (halt.stop !== undefined) throw halt.error();
@@ -126,7 +127,13 @@ async function attemptOnce(
   const attempt = held?.attempt ?? (attempts.at(-1)?.attempt ?? 0) + 1;
   const { id, template, tokens } = call;
   const turn = attempts.filter(isPaidAnswer).length;
-  const request = { ...call.request(turn), fits: (text: string) => market.stored.fits(call, text) };
+  // What the provider's look at the answer found: it need not be read and parsed once more.
+  let read: StoredCall | undefined;
+  const fits = (text: string): boolean => {
+    read = market.stored.read(call, text);
+    return read.kind === 'answer';
+  };
+  const request = { ...call.request(turn), fits };
   const { model } = request;
   if (held === undefined) {
     const claim = { id, attempt, model, template: template.id, tokens };
@@ -141,7 +148,7 @@ async function attemptOnce(
   traffic.onSending(1);
   const answer = await sending.finally(() => traffic.onSending(-1));
   await settleAnswer(market, { id, attempt }, answer);
-  return answer;
+  return { answer, read };
 }
 
 function refuse(market: Market, refusal: Refusal, call: PreparedCall): never {

@@ -15,8 +15,8 @@ export type StoredCall =
 export interface StoredCalls {
   readonly answers: Pick<AnswerStore, 'of'>;
   readonly failures: ReadonlyMap<string, Failure>;
-  /** Whether a text is what the call asked for. */
-  readonly fits: (call: PreparedCall, text: string) => boolean;
+  /** A text as the call's answer, or why it is none. */
+  readonly read: (call: PreparedCall, text: string) => StoredCall;
   /** Why the last stored answer of the call is none, or undefined where nothing is stored. */
   readonly lastDrop: (call: PreparedCall) => Promise<Drop | undefined>;
   readonly parse: (call: PreparedCall, stored: StoredAnswer) => ParsedAnswer | Drop;
@@ -40,8 +40,11 @@ export function createStoredCalls(
     answers,
     failures,
     parse,
-    fits: (call, text) =>
-      !isDrop(parseAnswer(call.template, call.slots, { text, finishReason: 'stop' }, { refusals })),
+    read: (call, text) =>
+      storedCall(
+        call,
+        parseAnswer(call.template, call.slots, { text, finishReason: 'stop' }, { refusals }),
+      ),
     lastDrop: async (call) => {
       const last = (await answers.of(call.id)).at(-1);
       const parsed = last === undefined ? undefined : parse(call, last);
@@ -56,16 +59,20 @@ export async function readStored(
   call: PreparedCall,
 ): Promise<StoredCall | undefined> {
   for (const answer of await stored.answers.of(call.id)) {
-    const parsed = stored.parse(call, answer);
-    if (!isDrop(parsed)) {
-      const { slots, provenance } = call;
-      return { kind: 'answer', answer: { parsed, slots, provenance } };
-    }
+    const found = storedCall(call, stored.parse(call, answer));
+    if (found.kind === 'answer') return found;
   }
   const failure = stored.failures.get(call.id);
   return failure === undefined
     ? undefined
     : { kind: 'drop', drop: { ...failure, call: call.name } };
+}
+
+function storedCall(call: PreparedCall, parsed: ParsedAnswer | Drop): StoredCall {
+  const { name, slots, provenance } = call;
+  return isDrop(parsed)
+    ? { kind: 'drop', drop: { ...parsed, call: name } }
+    : { kind: 'answer', answer: { parsed, slots, provenance } };
 }
 
 function isDrop(parsed: ParsedAnswer | Drop): parsed is Drop {
