@@ -107,6 +107,22 @@ try {
   check('convert SimCSE', converted.status === 0, (converted.stdout + converted.stderr).trim());
   await roundTrip('simcse', simcse, {}, pooler);
 
+  const [promcse, back] = [join(work, 'promcse'), join(work, 'promcse-back')];
+  const prompted = [
+    python('tools/convert.py', [join(models, 'promcse'), promcse, '--promcse', 'sup']),
+    python('tools/convert.py', [promcse, back, '--to-promcse']),
+    python('scripts/python/roundtrip.py', ['same', join(models, 'promcse'), back]),
+  ];
+  const equal = prompted.at(-1).stdout.includes('RESULT true');
+  check(
+    'convert PromCSE and back',
+    equal,
+    prompted
+      .map(({ stderr }) => stderr)
+      .join('')
+      .trim(),
+  );
+
   const refused = python('tools/convert.py', [join(models, 'hostile'), join(work, 'hostile')]);
   const left = existsSync(canary) || existsSync(join(work, 'hostile'));
   check('hostile pickle', refused.status === 1 && !left, refused.stderr.trim());

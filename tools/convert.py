@@ -2,6 +2,8 @@
 """Turns PyTorch checkpoints (.bin, .pt, .pth) into folders that simgpt reads.
 
     python tools/convert.py INPUT OUTPUT [--simcse sup|unsup] [--pooling MODE] [--head HEAD]
+    python tools/convert.py INPUT OUTPUT --promcse sup|unsup
+    python tools/convert.py INPUT OUTPUT --to-promcse
 
 INPUT   a model folder with pytorch_model.bin (or its shards), config.json and tokenizer files
 OUTPUT  a new folder: model.safetensors and the same small files, nothing that carries code
@@ -12,6 +14,11 @@ pickle is ever executed. Needs torch >= 2.6 and safetensors.
 Published SimCSE models keep the trained MLP under the pooler's name: `--simcse sup` renames it to
 mlp.dense and states pooling cls and head mlp in simgpt.json; `--simcse unsup` states head none, as
 these models are used at test. Training checkpoints with mlp.dense are read as they are.
+
+PromCSE's checkpoints hold a deep prompt, prefix_encoder.embedding.weight [k, 2 layers x hidden], the
+keys of layer l at slice 2l and its values at 2l + 1. `--promcse` writes it to deep_prompt.safetensors
+beside the encoder, under the same name; `--to-promcse` puts both into one pytorch_model.bin again,
+the head under mlp.dense, as PromCSE's code loads it.
 """
 
 import argparse
@@ -51,6 +58,8 @@ POOLINGS = [
     "firstLastMean",
     "lastTwoMean",
 ]
+PROMPT_NAME = "prefix_encoder.embedding.weight"
+PROMPT_FILE = "deep_prompt.safetensors"
 SMALL_FILE_BYTES = 256 * 1024 * 1024
 
 
@@ -177,7 +186,63 @@ def copy_modules(torch, save_file, source: Path, target: Path) -> None:
             save_file(tensors, target / name / "model.safetensors", metadata={"format": "pt"})
 
 
+def split_prompt(tensors: dict, config: dict) -> dict:
+    """Takes the deep prompt out of a PromCSE checkpoint's tensors; refuses another shape."""
+    prompt = tensors.pop(PROMPT_NAME, None)
+    width = 2 * config["num_hidden_layers"] * config["hidden_size"]
+    if prompt is None or prompt.dim() != 2 or prompt.shape[1] != width:
+        found = "none" if prompt is None else list(prompt.shape)
+        raise Refused(f"expected {PROMPT_NAME} of shape [k, {width}], received {found}")
+    left = [name for name in tensors if name.startswith("prefix_encoder.")]
+    if left:
+        raise Refused(f"expected a prompt without reparameterisation, received {left[0]}")
+    return {PROMPT_NAME: prompt}
+
+
+def read_safetensors(path: Path) -> dict:
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise Refused(f"expected {path}")
+    return load_file(path)
+
+
+def head_tensors(source: Path) -> dict:
+    """The head of an exported folder: its dense module, under PromCSE's name."""
+    folder = source / "2_Dense"
+    if not folder.is_dir():
+        return {}
+    dense = read_safetensors(folder / "model.safetensors")
+    return {f"mlp.dense.{part}": dense[f"linear.{part}"] for part in ("weight", "bias")}
+
+
+def to_promcse(options) -> None:
+    torch, _ = import_torch()
+    source, target = Path(options.input), Path(options.output)
+    if target.exists():
+        raise Refused(f"expected no folder at {target}, found one")
+    config = json.loads((source / "config.json").read_text("utf8"))
+    wrapper = "bert." if config["model_type"] == "bert" else "roberta."
+    named = {plain_name(name): value for name, value in read_safetensors(source / "model.safetensors").items()}
+    tensors = {name if name.startswith("mlp.") else wrapper + name: value for name, value in named.items()}
+    tensors.update(head_tensors(source))
+    tensors.update(split_prompt(read_safetensors(source / PROMPT_FILE), config))
+    with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".convert-") as folder:
+        work = Path(folder) / "model"
+        work.mkdir()
+        copy_small_files(source, work)
+        torch.save(tensors, work / "pytorch_model.bin")
+        work.rename(target)
+    print(f"{target}: {len(tensors)} tensors")
+
+
 def own_settings(options, tensors: dict) -> dict | None:
+    if options.promcse is not None:
+        # Its head was never the pretrained pooler, which an older checkpoint may still carry.
+        head = "mlp" if options.promcse == "sup" else "none"
+        if head == "mlp" and "mlp.dense.weight" not in tensors:
+            rename_simcse_head(tensors)
+        return {"formatVersion": 1, "pooling": "cls", "head": head}
     if options.simcse is not None:
         if options.simcse == "sup":
             rename_simcse_head(tensors)
@@ -196,6 +261,9 @@ def convert(options) -> None:
     if target.exists():
         raise Refused(f"expected no folder at {target}, found one")
     tensors = encoder_tensors(torch, source)
+    prompt = {}
+    if options.promcse is not None:
+        prompt = split_prompt(tensors, json.loads((source / "config.json").read_text("utf8")))
     settings = own_settings(options, tensors)
     # Built beside the target and renamed: it appears whole or not at all.
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".convert-") as folder:
@@ -204,10 +272,12 @@ def convert(options) -> None:
         copy_small_files(source, work)
         copy_modules(torch, save_file, source, work)
         save_file(tensors, work / "model.safetensors", metadata={"format": "pt"})
+        if prompt:
+            save_file(prompt, work / PROMPT_FILE, metadata={"format": "pt"})
         if settings is not None:
             (work / "simgpt.json").write_text(json.dumps(settings, indent=2) + "\n", "utf8")
         work.rename(target)
-    print(f"{target}: {len(tensors)} tensors")
+    print(f"{target}: {len(tensors) + len(prompt)} tensors")
 
 
 def main() -> int:
@@ -217,13 +287,18 @@ def main() -> int:
     parser.add_argument("input")
     parser.add_argument("output")
     parser.add_argument("--simcse", choices=["sup", "unsup"])
+    parser.add_argument("--promcse", choices=["sup", "unsup"])
+    parser.add_argument("--to-promcse", action="store_true")
     parser.add_argument("--pooling", choices=POOLINGS)
     parser.add_argument("--head", choices=["none", "pooler", "mlp"])
     options = parser.parse_args()
     if options.simcse is not None and (options.pooling or options.head):
         parser.error("--simcse states pooling and head itself")
+    kinds = [options.simcse is not None, options.promcse is not None, options.to_promcse]
+    if sum(kinds) > 1:
+        parser.error("expected one of --simcse, --promcse and --to-promcse")
     try:
-        convert(options)
+        to_promcse(options) if options.to_promcse else convert(options)
     except Refused as error:
         print(f"convert: {error}", file=sys.stderr)
         return 1

@@ -3,6 +3,7 @@
     roundtrip.py make DIR            writes small random models as sentence-transformers folders,
                                      PyTorch checkpoints and a hostile pickle
     roundtrip.py encode DIR TEXTS    prints [[...]] embeddings of the JSON list of texts
+    roundtrip.py same DIR DIR        prints whether two PyTorch checkpoints hold equal tensors
     roundtrip.py pooled DIR TEXTS    the same from transformers alone: tanh pooler over the first token
 """
 
@@ -93,7 +94,7 @@ def make(root: Path) -> None:
         prompts=prompts,
         default_prompt_name="query",
     )
-    for name in ("simcse", "hostile"):
+    for name in ("simcse", "promcse", "hostile"):
         copy = root / name
         copy.mkdir()
         for path in bert.iterdir():
@@ -101,6 +102,10 @@ def make(root: Path) -> None:
                 (copy / path.name).write_bytes(path.read_bytes())
     state = {f"bert.{k}": v for k, v in AutoModel.from_pretrained(bert).state_dict().items()}
     torch.save({**state, "cls.predictions.bias": torch.zeros(3)}, root / "simcse/pytorch_model.bin")
+    prompt = torch.randn(5, 2 * SIZES["num_hidden_layers"] * SIZES["hidden_size"])
+    head = {"mlp.dense.weight": torch.randn(24, 24), "mlp.dense.bias": torch.randn(24)}
+    state_with_prompt = {**state, **head, "prefix_encoder.embedding.weight": prompt}
+    torch.save(state_with_prompt, root / "promcse/pytorch_model.bin")
     torch.save({**state, "x": Hostile()}, root / "hostile/pytorch_model.bin")
 
 
@@ -116,10 +121,17 @@ def pooled(folder: str, texts: list[str]) -> list:
         return model(**rows).pooler_output.tolist()
 
 
+def same(first: str, second: str) -> bool:
+    a, b = (torch.load(Path(path) / "pytorch_model.bin", weights_only=True) for path in (first, second))
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     if sys.argv[1] == "make":
         make(Path(sys.argv[2]))
+    elif sys.argv[1] == "same":
+        print("RESULT " + json.dumps(same(*sys.argv[2:])))
     else:
         work = {"encode": encode, "pooled": pooled}[sys.argv[1]]
         print("RESULT " + json.dumps(work(sys.argv[2], json.loads(sys.argv[3]))))
