@@ -4,6 +4,7 @@
 #include "boundary/entry.h"
 #include "boundary/environment.h"
 #include "boundary/functions.h"
+#include "boundary/loss_functions.h"
 #include "boundary/tokenizer_object.h"
 #if defined(SIMGPT_TEST_HOOKS)
 #include "boundary/test_functions.h"
@@ -21,6 +22,7 @@ static Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   export_function<inspect_safetensors>(exports, "inspectSafetensors");
   export_function<read_tensor>(exports, "readTensor");
   export_function<copy_safetensors_files>(exports, "copySafetensors");
+  export_function<compute_loss_of>(exports, "computeLoss");
   define_encoder(exports);    // NativeEncoder, loadEncoder
   define_tokenizer(exports);  // NativeTokenizer, loadTokenizer
 #if defined(SIMGPT_TEST_HOOKS)

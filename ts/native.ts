@@ -3,6 +3,13 @@ import { existsSync } from 'node:fs';
 import { addonPath } from './addon_path.js';
 import type { Checkpoint } from './encoder/checkpoint.js';
 import { SimgptError } from './errors.js';
+import type {
+  NativeLoss,
+  NativeLossBackend,
+  NativeLossEmbeddings,
+  NativeLossInputs,
+  NativeLossResult,
+} from './native_training.js';
 
 /**
  * The addon as TypeScript sees it (native/addon.cc). One rule for errors: what is wrong with a call
@@ -27,6 +34,14 @@ export interface NativeBinding {
     sources: readonly NativeTensorSource[],
     token: number,
   ): Promise<void>;
+  /** The weighted sum of losses and the gradient of every embedding; see native/loss/loss.h. */
+  computeLoss<Numbers extends Float32Array | Float64Array>(
+    losses: readonly NativeLoss[],
+    embeddings: NativeLossEmbeddings<Numbers>,
+    inputs: NativeLossInputs,
+    backend: NativeLossBackend,
+    token: number,
+  ): Promise<NativeLossResult<Numbers>>;
   loadEncoder(spec: NativeEncoderSpec, token: number): Promise<NativeEncoder>;
   readonly NativeEncoder: abstract new (...args: never) => NativeEncoder;
   /** A tokenizer without a model. Rejects with `tokenizerInvalid`, `unsupported` or `fileNotFound`. */

@@ -221,6 +221,11 @@ double Fields::number(const char* field, double least, double most) const {
   return number;
 }
 
+std::optional<double> Fields::optional_number(const char* field, double least, double most) const {
+  if (get(field).IsUndefined()) return std::nullopt;
+  return number(field, least, most);
+}
+
 bool Fields::boolean(const char* field) const {
   const Napi::Value value = get(field);
   if (!value.IsBoolean()) throw_wrong_type(name_of(field), "a boolean", value);
@@ -277,6 +282,25 @@ OwnedTexts texts_argument(Napi::Value bytes, Napi::Value offsets) {
   if (view.length > 0) texts.bytes.assign(static_cast<const char*>(view.data), view.length);
   check_starts(texts.offsets, "offsets", texts.bytes.size(), "bytes");
   return texts;
+}
+
+OwnedNumbers numbers_argument(Napi::Value value, const std::string& name) {
+  constexpr const char* kExpected = "a Float32Array or Float64Array";
+  const ArrayView view = view_of(value, name, kExpected);
+  OwnedNumbers numbers;
+  numbers.is_wide = view.type == napi_float64_array;
+  if (numbers.is_wide) {
+    numbers.wide = copy_elements<double>(view);
+  } else if (view.type == napi_float32_array) {
+    numbers.narrow = copy_elements<float>(view);
+  } else {
+    throw_wrong_type(name, kExpected, value);
+  }
+  return numbers;
+}
+
+std::vector<int32_t> integers_argument(Napi::Value value, const std::string& name) {
+  return copy_int32(value, name);
 }
 
 TokenBatch tokens_argument(Napi::Value token_ids, Napi::Value cu_seqlens) {

@@ -37,6 +37,7 @@ class Fields {
   int64_t integer(const char* field, int64_t least, int64_t most) const;
   int64_t integer_or(const char* field, int64_t fallback, int64_t least, int64_t most) const;
   double number(const char* field, double least, double most) const;
+  std::optional<double> optional_number(const char* field, double least, double most) const;
   bool boolean(const char* field) const;
   bool boolean_or(const char* field, bool fallback) const;
   std::optional<bool> optional_boolean(const char* field) const;  // null counts as absent
@@ -44,6 +45,7 @@ class Fields {
   std::string path(const char* field) const;  // a non-empty string without NUL
   Fields object(const char* field) const;
   std::vector<Napi::Value> array(const char* field, size_t most) const;
+  Napi::Value value(const char* field) const { return get(field); }
   std::string name_of(const char* field) const { return name_ + "." + field; }
 
   // One of a list of names, as the value beside it.
@@ -76,6 +78,18 @@ struct OwnedTexts {
 OwnedTexts texts_argument(Napi::Value bytes, Napi::Value offsets);
 // Int32Arrays of packed ids and starts, copied and checked against each other.
 TokenBatch tokens_argument(Napi::Value token_ids, Napi::Value cu_seqlens);
+
+// Numbers owned by a job; one of the two lists holds them.
+struct OwnedNumbers {
+  std::vector<float> narrow;
+  std::vector<double> wide;
+  bool is_wide = false;
+  size_t size() const { return is_wide ? wide.size() : narrow.size(); }
+};
+// A Float32Array or Float64Array, copied.
+OwnedNumbers numbers_argument(Napi::Value value, const std::string& name);
+// An Int32Array, copied.
+std::vector<int32_t> integers_argument(Napi::Value value, const std::string& name);
 
 template <typename Value>
 Value Fields::choose(Napi::Value value, const std::string& name,

@@ -8,6 +8,7 @@
 #include "environment.h"
 #include "results.h"
 #include "test_encoder.h"
+#include "test_loss.h"
 #include "test_training.h"
 
 extern "C" int omp_get_max_threads();
@@ -197,6 +198,7 @@ void define_test_functions(Napi::Object exports) {
   export_function<quota>(exports, "cgroupQuota");
   export_function<parse_threads>(exports, "parseThreads");
   export_function<thread_state>(exports, "threadState");
+  export_function<measure_info_nce>(exports, "measureInfoNce");
   define_training_test_functions(exports);
   define_handle_class(exports, HandleKind::kTest, "TestTensor",
                       {{"values", entry<tensor_values>}, {"dispose", entry<dispose_tensor>}});

@@ -33,6 +33,9 @@ struct InfoNceLoss {
   double hard_negative_weight = 0;  // added to the score of own hard negatives: a factor e^w (D1)
   double symmetric_weight = 0;      // kappa: weight of the direction from positives to anchors
   Exclusion exclusion;
+  // Trained as its logarithm: `temperature` is its value now, LossResult::d_log_temperature its
+  // gradient.
+  bool learns_temperature = false;
 };
 
 // Energy-based hinge (Jiang et al. 2022, eq. 10-12): max(0, margin + c_i - cos(a_i, p_i)) with c_i
@@ -108,7 +111,7 @@ struct LossBatch {
   at::Tensor positives;       // [n, hidden]
   at::Tensor hard_negatives;  // [h, hidden]; undefined: none
   at::Tensor owner;           // [h] int64, CPU, never falling: the example of a hard negative
-  at::Tensor row_weights;     // [n] > 0; undefined: all 1
+  at::Tensor row_weights;     // [n] > 0, of the InfoNCE family; undefined: all 1
   // [n + m] int64, CPU: anchors, positives, hard negatives. Candidates with the group of the anchor
   // (a class label), or with the text of the anchor or its positive, are no negatives. Text ids are
   // equal exactly where texts are.
@@ -128,7 +131,7 @@ struct LossResult {
   at::Tensor d_anchors;                               // [n, hidden], dtype of the embeddings
   at::Tensor d_positives;                             // [n, hidden]
   at::Tensor d_hard_negatives;                        // [h, hidden]; undefined where the input is
-  double d_log_temperature = 0;                       // of InfoNCE terms, summed
+  double d_log_temperature = 0;                       // of the terms that learn theirs
   at::Tensor row_losses;  // [n] float64, CPU: each row's share of value; 0 for CoSENT
 };
 

@@ -29,6 +29,12 @@ const objects = ['object', 'detached', 'shared'];
 const texts = () => [new Uint8Array([97, 98]), new Float64Array([0, 1, 2])];
 const tokens = () => [new Int32Array([1, 2]), new Int32Array([0, 1, 2])];
 
+const lossRows = () => ({
+  examples: 1,
+  anchors: new Float32Array([1, 2]),
+  positives: new Float32Array([1, 3]),
+});
+
 // For each export: good arguments, and for each place the bad values that are fine there.
 const methods = {
   embed: { args: () => [...texts(), {}, 1, undefined], fine: [[], [], objects, [], []] },
@@ -50,6 +56,10 @@ const tokenizerMethods = {
 const functions = {
   loadTokenizer: { args: () => [encoderSpec.tokenizer, 1], fine: [[], []] },
   loadEncoder: { args: () => [encoderSpec, 1], fine: [[], []] },
+  computeLoss: {
+    args: () => [[{ kind: 'triplet', weight: 1, margin: 0.2 }], lossRows(), {}, 'fused', 1],
+    fine: [[], [], objects, [], []],
+  },
   cancel: { args: () => [12345], fine: [[]] },
   setThreads: { args: () => [2], fine: [[]] },
   setErrorClass: { args: () => [SimgptError], fine: [[]] },
@@ -83,6 +93,7 @@ const others = [
   'TestTensor',
   'setFault',
   'configureEncoder',
+  'measureInfoNce',
   'cgroupQuota',
   'parseThreads',
 ];

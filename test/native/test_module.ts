@@ -34,11 +34,33 @@ export interface TestModule extends NativeBinding {
   makeTensor(bytes: number): Promise<TestTensor>;
   cgroupQuota(processCgroup: string, mount: string): number | null;
   parseThreads(text: string): number;
+  /** InfoNCE of random embeddings; 'plain' is cross entropy over one matrix with autograd. */
+  measureInfoNce(
+    request: {
+      readonly examples: number;
+      readonly hardNegatives: number;
+      readonly width: number;
+      readonly temperature: number;
+      readonly rounds: number;
+      readonly seed: number;
+      readonly form: 'fused' | 'reference' | 'plain';
+    },
+    token: number,
+  ): Promise<MeasuredLoss>;
   threadState(): Promise<{
     readonly ours: number;
     readonly libtorch: number;
     readonly openmp: number;
   }>;
+}
+
+export interface MeasuredLoss {
+  readonly value: number;
+  /** The gradient of the anchors. */
+  readonly anchors: Float32Array;
+  readonly seconds: number;
+  /** The most that tensors held at once, inputs and gradients not counted. */
+  readonly extraBytes: number;
 }
 
 export interface TestTensor {

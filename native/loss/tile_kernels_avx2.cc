@@ -1,0 +1,9 @@
+#define SIMGPT_TILE_WIDTH 8
+#define SIMGPT_TILE_ROWS 6
+#include "loss/tile_kernels_impl.h"
+
+namespace simgpt {
+
+const TileKernels& tile_kernels_avx2() { return kKernels; }
+
+}  // namespace simgpt
