@@ -12,6 +12,8 @@ export interface SeedSummary {
   readonly seeds: readonly number[];
   /** Of the dev score that each model was selected by; null without dev sets. */
   readonly devScore: Spread | null;
+  /** Of the mean over the test sets; null without them. */
+  readonly testScore: Spread | null;
   readonly steps: Spread;
 }
 
@@ -33,13 +35,19 @@ export function summarizeSeeds(
   runs: readonly {
     readonly seed: number;
     readonly steps: number;
+    readonly testScore: number | null;
     readonly selected: { readonly score: number | null };
   }[],
 ): SeedSummary {
-  const scores = runs.map(({ selected }) => selected.score).filter((score) => score !== null);
   return {
     seeds: runs.map(({ seed }) => seed),
-    devScore: scores.length === runs.length ? spreadOf(scores) : null,
+    devScore: spreadOfAll(runs.map(({ selected }) => selected.score)),
+    testScore: spreadOfAll(runs.map(({ testScore }) => testScore)),
     steps: spreadOf(runs.map(({ steps }) => steps)),
   };
+}
+
+function spreadOfAll(values: readonly (number | null)[]): Spread | null {
+  const known = values.filter((value) => value !== null);
+  return known.length === values.length ? spreadOf(known) : null;
 }

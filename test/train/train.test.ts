@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { appendFile, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { readCheckpoint } from '#dist/encoder/checkpoint.js';
+import { SimgptError } from '#dist/errors.js';
+import { trainWith } from '#dist/train/train.js';
+import type { RunEvent } from '#dist/train/train.js';
+import { readTrainingData } from '#dist/train/training_data.js';
+import { openLinear, trainingScene } from './training_scene.js';
+
+const isError = (code: string, message: RegExp) => (error: unknown) =>
+  error instanceof SimgptError && error.code === code && message.test(error.message);
+
+test('a run folder holds recipe, fingerprints, metrics, model, card and report', async (context) => {
+  const { options, output } = await trainingScene(context);
+  const events: RunEvent[] = [];
+  const result = await trainWith(openLinear, {
+    ...options,
+    onEvent: (event) => events.push(event),
+  });
+  assert.deepEqual((await readdir(output)).sort(), [
+    'card.md',
+    'checkpoints',
+    'done.json',
+    'evaluation.json',
+    'metrics.jsonl',
+    'model',
+    'models',
+    'overlap.json',
+    'report.html',
+    'run.json',
+    'timings.jsonl',
+  ]);
+  const plan = JSON.parse(await readFile(join(output, 'run.json'), 'utf8')) as {
+    recipe: { name: string; settings: Record<string, unknown>; overridden: string[] };
+    data: { files: { name: string; bytes: number; sha256: string; rows: number }[] };
+    totalSteps: number;
+  };
+  assert.equal(plan.totalSteps, 12);
+  assert.equal(plan.recipe.name, 'simcse-sup');
+  assert.equal(plan.recipe.settings['learningRate'], 5e-5);
+  assert.deepEqual(plan.recipe.overridden, ['batchSize', 'epochs', 'evaluateEvery', 'pooling']);
+  const [file] = plan.data.files;
+  assert.deepEqual([file?.name, file?.rows, file?.sha256.length], ['triples.tsv', 30, 64]);
+  const evaluation = JSON.parse(await readFile(join(output, 'evaluation.json'), 'utf8')) as {
+    dev: { name: string; pairs: number; before: { histogram: number[] } }[];
+  };
+  assert.deepEqual([evaluation.dev[0]?.name, evaluation.dev[0]?.pairs], ['stsb-dev', 20]);
+  assert.equal(
+    evaluation.dev[0]?.before.histogram.reduce((sum, count) => sum + count, 0),
+    20,
+  );
+  const card = await readFile(join(output, 'model/README.md'), 'utf8');
+  assert.equal(card, await readFile(join(output, 'card.md'), 'utf8'));
+  assert.match(card, /base_model: "bert-erf"/);
+  assert.ok(card.includes(file!.sha256) && card.includes('| learningRate | `0.00005` | recipe |'));
+  assert.match(await readFile(join(output, 'report.html'), 'utf8'), /<svg[^]*Alignment/);
+  const loaded = await readCheckpoint(join(output, 'model'));
+  assert.deepEqual(loaded.pooling, ['mean']);
+  assert.deepEqual(result.data, { read: 30, used: 30, bad: 0, duplicates: 0, dropped: 0 });
+  const kinds = new Set(events.map(({ kind }) => kind));
+  assert.deepEqual([...kinds].sort(), ['data', 'evaluation', 'overlap', 'run', 'step', 'timing']);
+  for (const text of [JSON.stringify(plan), card]) {
+    assert.ok(!text.includes(output.slice(0, 12)), 'no path of this machine is written down');
+  }
+});
+
+test('a finished run says so and does nothing; changed data or recipe is refused', async (context) => {
+  const { options, data, output } = await trainingScene(context);
+  const first = await trainWith(openLinear, options);
+  const before = await readFile(join(output, 'timings.jsonl'));
+  const kinds: string[] = [];
+  const again = await trainWith(openLinear, {
+    ...options,
+    onEvent: ({ kind }) => kinds.push(kind),
+  });
+  assert.deepEqual(kinds, ['data', 'alreadyDone']);
+  assert.deepEqual(again.runs, first.runs);
+  assert.deepEqual(await readFile(join(output, 'timings.jsonl')), before);
+  const faster = { ...options, settings: { ...options.settings, learningRate: 1e-3 } };
+  await assert.rejects(
+    trainWith(openLinear, faster),
+    isError('outputExists', /recipe\.overridden was .*"pooling"\], is .*"learningRate"/),
+  );
+  await assert.rejects(
+    trainWith(openLinear, { ...options, maxSteps: 2 }),
+    isError('outputExists', /maxSteps was absent, is 2 now; repeat the first command/),
+  );
+  await appendFile(data, 'a new\trow of\ttexts\n');
+  await assert.rejects(
+    trainWith(openLinear, options),
+    isError('outputExists', /same recipe, model and data: data\.counts\.read was 30, is 31 now/),
+  );
+});
+
+test('several seeds: a folder each, their mean and spread', async (context) => {
+  const { options, output } = await trainingScene(context);
+  const settings = { ...options.settings, seeds: [3, 4, 5] };
+  const { runs, summary } = await trainWith(openLinear, { ...options, settings });
+  assert.deepEqual((await readdir(output)).sort(), [
+    'overlap.json',
+    'seed-3',
+    'seed-4',
+    'seed-5',
+    'seeds.json',
+  ]);
+  const scores = runs.map(({ selected }) => selected.score!);
+  const mean = (scores[0]! + scores[1]! + scores[2]!) / 3;
+  assert.ok(Math.abs(summary!.devScore!.mean - mean) < 1e-12);
+  assert.deepEqual(summary!.devScore!.max, Math.max(...scores));
+  assert.ok(summary!.devScore!.sd! >= 0);
+  const losses = new Set<string>();
+  for (const { folder } of runs) losses.add(await readFile(join(folder, 'metrics.jsonl'), 'utf8'));
+  assert.equal(losses.size, 3, 'seeds differ');
+});
+
+test('bad rows are named in a quarantine file, duplicates counted or left out', async (context) => {
+  const { options, data, output } = await trainingScene(context);
+  await appendFile(data, 'a cat 0\tthe cat 0\tno dog 0\nonly one\t\t\n');
+  const { data: counts } = await trainWith(openLinear, { ...options, maxSteps: 1 });
+  assert.deepEqual(counts, { read: 32, used: 31, bad: 1, duplicates: 1, dropped: 0 });
+  const quarantine = await readFile(join(output, 'data.quarantine.jsonl'), 'utf8');
+  assert.match(
+    quarantine,
+    /"line":33,"field":"sent1","reason":"expected a text, received an empty/,
+  );
+  const other = { ...options, output: `${output}2`, maxSteps: 1, dedupe: true };
+  const dropped = await trainWith(openLinear, other);
+  assert.deepEqual(dropped.data, { read: 32, used: 30, bad: 1, duplicates: 1, dropped: 1 });
+  await assert.rejects(
+    trainWith(openLinear, { ...options, output: `${output}3`, strict: true }),
+    isError('dataInvalid', /triples\.tsv, line 33: expected a text/),
+  );
+});
+
+test('models are never chosen by a test split', async (context) => {
+  const { options, dev } = await trainingScene(context);
+  const text = await readFile(dev, 'utf8');
+  await writeFile(dev, text.replaceAll('\ndev\t', '\ntest\t'));
+  await assert.rejects(
+    trainWith(openLinear, options),
+    isError('dataInvalid', /split dev in .*received 0; models are never chosen by a test split/),
+  );
+  await assert.rejects(
+    trainWith(openLinear, { ...options, dev }),
+    isError('dataInvalid', /split dev or trial or validation/),
+  );
+});
+
+test("a recipe of triples takes no pairs; sentences need the anchor's column alone", async (context) => {
+  const { options, data, output } = await trainingScene(context);
+  await writeFile(data, 'sent0\tsent1\na\tb\n');
+  await assert.rejects(
+    trainWith(openLinear, options),
+    isError('dataInvalid', /found none; line 2 of .*: expected a hard negative, as the recipe/),
+  );
+  const unsupervised = { ...options, recipe: 'simcse-unsup', output: `${output}2` };
+  const { data: counts } = await trainWith(openLinear, { ...unsupervised, dev: undefined });
+  assert.equal(counts.used, 1);
+});
+
+test('rows that share a text with an evaluation set are counted, or left out', async (context) => {
+  const { options, data, output } = await trainingScene(context);
+  await appendFile(data, 'A  CAT\tthe cat 31\tno dog 31\n');
+  const small = { ...options, maxSteps: 1 };
+  const counted = await trainWith(openLinear, small);
+  assert.deepEqual([counted.data.used, counted.data.dropped], [31, 0]);
+  const overlap = JSON.parse(await readFile(join(output, 'overlap.json'), 'utf8')) as {
+    overlapping: number;
+    matches: { kind: string; evaluationText: string; sets: string[] }[];
+  };
+  const exact = overlap.matches.filter(({ kind }) => kind === 'exact');
+  assert.deepEqual(
+    exact.map(({ evaluationText, sets }) => [evaluationText, sets]),
+    [['a cat', ['stsb-dev']]],
+  );
+  const without = { ...small, output: `${output}2`, excludeOverlap: true };
+  const left = await trainWith(openLinear, without);
+  assert.ok(overlap.overlapping >= 1 && overlap.overlapping < 31);
+  const { used, dropped } = left.data;
+  assert.deepEqual([used, dropped], [31 - overlap.overlapping, overlap.overlapping]);
+});
+
+test('texts: each text of the rows once, two an example', async (context) => {
+  const { data } = await trainingScene(context);
+  await writeFile(data, 'sent0\tsent1\thard_neg\na\tb\tc\na\td\te\n');
+  const { sources, counts } = await readTrainingData({ files: [{ path: data }], data: 'texts' });
+  assert.deepEqual(
+    sources[0]?.examples.map(({ id, anchor, positive }) => [id, anchor, positive]),
+    [
+      ['0', 'a', 'b'],
+      ['1', 'c', 'd'],
+      ['2', 'e', 'e'],
+    ],
+  );
+  assert.deepEqual([counts.read, counts.used], [2, 2]);
+});

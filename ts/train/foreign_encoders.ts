@@ -1,0 +1,119 @@
+import { Encoder } from '../encoder/encoder.js';
+import type { SentenceEmbeddings, SentenceEncoder } from '../encoder/sentence_encoder.js';
+import { SimgptError } from '../errors.js';
+import { distinctRows, encodeTexts } from '../evaluate/encode_texts.js';
+import type { Loss, MatryoshkaLoss } from './loss.js';
+import type { LossSettings } from './loss_schema.js';
+import type { ModelRequest } from './trainable.js';
+
+/** The encoders that a recipe's losses ask, opened for one run. */
+export interface ForeignEncoders extends AsyncDisposable {
+  /** The recipe's losses with the encoders they ask. */
+  readonly losses: readonly Loss[];
+}
+
+/** Vectors of a teacher are kept for the whole data up to this many texts. */
+const keptTexts = 1_000_000;
+
+/**
+ * Opens what tells false negatives and what is learned from. The teacher's vectors are computed once
+ * and in one order, so that a resumed run learns from the same bits. Throws RangeError where the
+ * recipe asks for an encoder that was not named, `unsupported` for a reference with dropout.
+ */
+export async function openForeignEncoders(request: ModelRequest): Promise<ForeignEncoders> {
+  const { settings, signal, threads } = request;
+  if (settings.reference?.dropout === true) {
+    throw new SimgptError(
+      'unsupported',
+      'expected a reference encoder without dropout, received dropout: true: encoders compute ' +
+        'without it; set reference={"dropout":false}',
+    );
+  }
+  if (settings.reference !== null && request.reference === undefined) {
+    throw new RangeError(
+      'expected a reference encoder (--reference), such as unsupervised SimCSE of the same ' +
+        'backbone, received none',
+    );
+  }
+  const load = { precision: 'float32', threads, signal } as const;
+  const reference =
+    settings.reference === null || request.reference === undefined
+      ? undefined
+      : await Encoder.load(request.reference, load);
+  const teacher = await openTeacher(request);
+  return {
+    losses: settings.losses.map((loss) => withEncoders(loss, reference, teacher)),
+    [Symbol.asyncDispose]: async () => reference?.dispose(),
+  };
+}
+
+async function openTeacher({
+  teacher,
+  texts,
+  threads,
+  signal,
+}: ModelRequest): Promise<SentenceEncoder | undefined> {
+  if (teacher === undefined) return undefined;
+  await using encoder = await Encoder.load(teacher, { precision: 'float32', threads, signal });
+  const rowOf = distinctRows(texts());
+  if (rowOf.size > keptTexts) {
+    throw new SimgptError(
+      'unsupported',
+      `expected at most ${keptTexts} texts for a teacher, received ${rowOf.size}`,
+    );
+  }
+  const { embeddings, dimensions } = await encodeTexts(encoder, [...rowOf.keys()], { signal });
+  return {
+    embed: (asked) => Promise.resolve(pick(embeddings, dimensions, asked, rowOf)),
+  };
+}
+
+function pick(
+  embeddings: Float32Array,
+  dimensions: number,
+  texts: readonly string[],
+  rowOf: ReadonlyMap<string, number>,
+): SentenceEmbeddings {
+  const rows = new Float32Array(texts.length * dimensions);
+  for (const [place, text] of texts.entries()) {
+    const row = rowOf.get(text);
+    if (row === undefined) throw new RangeError('expected a text of the training data');
+    rows.set(embeddings.subarray(row * dimensions, (row + 1) * dimensions), place * dimensions);
+  }
+  return {
+    embeddings: rows,
+    shape: [texts.length, dimensions],
+    truncated: new Uint8Array(texts.length),
+  };
+}
+
+function withEncoders(
+  loss: LossSettings,
+  reference: SentenceEncoder | undefined,
+  teacher: SentenceEncoder | undefined,
+): Loss {
+  if (loss.kind !== 'matryoshka') return plainWithEncoders(loss, reference, teacher);
+  const losses = loss.losses.map((inner) => plainWithEncoders(inner, reference, teacher));
+  return { ...loss, losses };
+}
+
+function plainWithEncoders(
+  loss: Exclude<LossSettings, { kind: 'matryoshka' }>,
+  reference: SentenceEncoder | undefined,
+  teacher: SentenceEncoder | undefined,
+): MatryoshkaLoss['losses'][number] {
+  switch (loss.kind) {
+    case 'multiCsr':
+      return { ...loss, reference };
+    case 'infoNce': {
+      const { excludeFalseNegatives: excluded, ...rest } = loss;
+      return excluded === undefined
+        ? rest
+        : { ...rest, excludeFalseNegatives: { ...excluded, reference } };
+    }
+    case 'distillation':
+      return { ...loss, teacher };
+    default:
+      return loss;
+  }
+}

@@ -1,0 +1,114 @@
+import { stsReportAsMarkdown } from '../evaluate/report_formats.js';
+import type { RunEvaluation } from './run_evaluation.js';
+import type { LoopOutcome } from './loop.js';
+import type { Prepared } from './prepare.js';
+
+export interface CardInputs {
+  readonly prepared: Prepared;
+  readonly seed: number;
+  readonly outcome: LoopOutcome;
+  readonly evaluation: RunEvaluation;
+}
+
+/**
+ * What a reader must know of a trained model: where it comes from, what it was trained on and how,
+ * its scores with their intervals, and what it was not made for. A function of the run alone: it
+ * holds no clock, host or path.
+ */
+export function modelCard(inputs: CardInputs): string {
+  const { prepared } = inputs;
+  const { checkpoint } = prepared;
+  return [
+    '---',
+    'library_name: sentence-transformers',
+    'pipeline_tag: sentence-similarity',
+    `base_model: ${JSON.stringify(checkpoint.id)}`,
+    'tags: [sentence-transformers, sentence-similarity, feature-extraction]',
+    '---',
+    '',
+    `# A text-embedding model from ${inline(checkpoint.id)}`,
+    '',
+    `Trained by \`simgpt train ${prepared.recipe.name}\`` +
+      `${prepared.recipe.variant === null ? '' : `, variant ${prepared.recipe.variant}`}, ` +
+      `seed ${inputs.seed}.`,
+    '',
+    ...scores(inputs),
+    ...data(inputs),
+    ...training(inputs),
+    '## Limits',
+    '',
+    `Texts beyond ${checkpoint.maxTokens} tokens are cut. Similarities rank texts; they are no ` +
+      'probabilities, and a value that means "alike" here may not in another domain. The model ' +
+      'inherits what its base model and its training data have of bias and of errors.',
+    '',
+  ].join('\n');
+}
+
+function scores({ evaluation, outcome }: CardInputs): string[] {
+  const { dev, test } = evaluation;
+  const selected =
+    outcome.selected.score === null
+      ? `The model of the last step, ${outcome.selected.step}; no dev set was given.`
+      : `Step ${outcome.selected.step} of ${outcome.steps} was selected by the dev sets; test ` +
+        'sets had no part in it.';
+  const rows = dev.map(
+    ({ name, pairs, before, after }) =>
+      `| ${inline(name)} | ${pairs} | ${hundredfold(before.spearman)} | ${hundredfold(after.spearman)} |`,
+  );
+  return [
+    '## Scores',
+    '',
+    selected,
+    '',
+    ...(rows.length === 0
+      ? []
+      : [
+          '| dev set | pairs | base model | this model |',
+          '|---|---:|---:|---:|',
+          ...rows,
+          '',
+          'Spearman x 100.',
+          '',
+        ]),
+    ...(test === null ? [] : [stsReportAsMarkdown(test).trimEnd(), '']),
+  ];
+}
+
+function data({ prepared }: CardInputs): string[] {
+  const { counts, files } = prepared.data;
+  return [
+    '## Data',
+    '',
+    '| file | records | weight | bytes | sha256 |',
+    '|---|---:|---:|---:|---|',
+    ...files.map(
+      ({ name, rows, weight, bytes, sha256 }) =>
+        `| ${inline(name)} | ${rows} | ${weight} | ${bytes} | \`${sha256}\` |`,
+    ),
+    '',
+    `${counts.used} of ${counts.read} records were trained on; ${counts.bad} could not be used, ` +
+      `${counts.duplicates} repeat an earlier one, ${counts.dropped} were left out on request.`,
+    '',
+    'What of the evaluation sets is in these records stands in `overlap.json` of the run.',
+    '',
+  ];
+}
+
+function training({ prepared, outcome, seed }: CardInputs): string[] {
+  const { settings, overridden } = prepared.recipe;
+  const values = { ...settings, seeds: [seed], steps: outcome.steps };
+  const rows = Object.entries(values).map(([name, value]) => {
+    const own = overridden.includes(name) ? 'given' : 'recipe';
+    return `| ${name} | \`${JSON.stringify(value)}\` | ${name === 'steps' ? 'run' : own} |`;
+  });
+  return ['## Training', '', '| setting | value | from |', '|---|---|---|', ...rows, ''];
+}
+
+function hundredfold(rho: number): string {
+  return (rho * 100).toFixed(2);
+}
+
+/** A name from outside in a table's cell. */
+function inline(text: string): string {
+  return text.replace(/[\\`*_{}[\]<>|#]/g, (char) => `\\${char}`).replace(/\s+/g, ' ');
+}

@@ -1,0 +1,203 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { readCheckpoint } from '../encoder/checkpoint.js';
+import type { Checkpoint } from '../encoder/checkpoint.js';
+import { exportCheckpoint } from '../encoder/export.js';
+import type { OverlapReport } from '../evaluate/overlap.js';
+import { writeFileAtomic } from '../files/atomic.js';
+import { readJsonFile } from '../files/json.js';
+import { createQuarantine } from '../files/quarantine.js';
+import { evaluateOn } from './dev_sets.js';
+import { finishRun } from './finish.js';
+import { runLoop } from './loop.js';
+import type { LoopOutcome, TrainEvent } from './loop.js';
+import type { OpenModel } from './trainable.js';
+import { prepareRun } from './prepare.js';
+import type { Prepared, RunInputs } from './prepare.js';
+import { openRunFolder } from './run_folder.js';
+import type { RunFolder } from './run_folder.js';
+import { summarizeSeeds } from './seeds.js';
+import type { SeedSummary } from './seeds.js';
+import type { DataCounts, TrainingData } from './training_data.js';
+
+/** What {@link train} is told beside a run's inputs. */
+export interface TrainOptions extends RunInputs {
+  /** The run folder: new, empty, or of an earlier start of the same run. */
+  readonly output: string;
+  /** Steps between checkpoints. Default: as often as the recipe evaluates. */
+  readonly checkpointEvery?: number | undefined;
+  /** Processors to use; default `SIMGPT_THREADS`, else all allowed ones. */
+  readonly threads?: number | undefined;
+  /** Most tokens with a graph in memory at once; the numbers do not depend on it. */
+  readonly chunkTokens?: number | undefined;
+  /** Stops after the step in hand, with a checkpoint. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: ((event: RunEvent) => void) | undefined;
+}
+
+export type RunEvent =
+  | TrainEvent
+  | {
+      readonly kind: 'run';
+      readonly seed: number;
+      readonly totalSteps: number;
+      readonly stepsPerEpoch: number;
+      readonly folder: string;
+    }
+  | ({ readonly kind: 'data' } & DataCounts)
+  | { readonly kind: 'overlap'; readonly report: OverlapReport }
+  | { readonly kind: 'alreadyDone'; readonly seed: number; readonly folder: string };
+
+/** How the run of one seed ended: `done.json`. */
+export interface RunResult extends LoopOutcome {
+  readonly seed: number;
+  /** Mean Spearman of the selected model on the test sets, in [-1, 1]; null where none were given. */
+  readonly testScore: number | null;
+  readonly folder: string;
+}
+
+export interface TrainResult {
+  readonly output: string;
+  readonly recipe: string;
+  readonly runs: readonly RunResult[];
+  /** Over the seeds, where there are several. */
+  readonly summary: SeedSummary | null;
+  readonly data: DataCounts;
+}
+
+/**
+ * Trains a model by a recipe into a run folder: resolved recipe, metrics, checkpoints, the selected
+ * model in `model/`. Called again with the same inputs it goes on where it was stopped, to the same
+ * bytes; a finished run is left as it is. Throws RangeError on misuse, SimgptError `outputExists`
+ * where the folder is of another run, `cancelled` after an abort, `trainingDiverged`, `ioFailed`.
+ */
+export async function trainWith(openModel: OpenModel, options: TrainOptions): Promise<TrainResult> {
+  const scansOverlap = !existsSync(join(options.output, overlapFile));
+  const prepared = await prepareRun(options, { scansOverlap, signal: options.signal });
+  const { overlap } = prepared;
+  const { seeds } = prepared.recipe.settings;
+  options.onEvent?.({ kind: 'data', ...prepared.data.counts });
+  if (overlap !== null) options.onEvent?.({ kind: 'overlap', report: overlap });
+  const runs: RunResult[] = [];
+  for (const seed of seeds) {
+    const path = seeds.length === 1 ? options.output : join(options.output, `seed-${seed}`);
+    runs.push(await trainSeed(openModel, options, prepared, seed, path));
+  }
+  const summary = seeds.length === 1 ? null : summarizeSeeds(runs);
+  if (summary !== null) {
+    await writeFileAtomic(join(options.output, 'seeds.json'), `${JSON.stringify(summary)}\n`);
+  }
+  const { recipe, data } = prepared;
+  return { output: options.output, recipe: recipe.name, runs, summary, data: data.counts };
+}
+
+const doneFile = 'done.json';
+const overlapFile = 'overlap.json';
+
+async function trainSeed(
+  openModel: OpenModel,
+  options: TrainOptions,
+  prepared: Prepared,
+  seed: number,
+  path: string,
+): Promise<RunResult> {
+  const batches = prepared.batchesOf(seed);
+  const totalSteps = prepared.totalStepsOf(batches);
+  await using folder = await openRunFolder(path, prepared.planOf(seed, totalSteps));
+  await writeFindings(prepared, options.output);
+  const done = join(path, doneFile);
+  if (existsSync(done)) {
+    options.onEvent?.({ kind: 'alreadyDone', seed, folder: path });
+    const { fields } = await readJsonFile(done);
+    return { ...(fields as unknown as Omit<RunResult, 'folder'>), folder: path };
+  }
+  const { stepsPerEpoch } = batches;
+  options.onEvent?.({ kind: 'run', seed, totalSteps, stepsPerEpoch, folder: path });
+  const outcome = await loopOver(openModel, options, prepared, {
+    seed,
+    folder,
+    batches,
+    totalSteps,
+  });
+  const { threads, signal } = options;
+  const { test } = await finishRun({ folder, prepared, seed, outcome, threads, signal });
+  const result = { ...outcome, seed, testScore: test === null ? null : test.average / 100 };
+  await writeFileAtomic(done, `${JSON.stringify(result)}\n`);
+  return { ...result, folder: path };
+}
+
+function* textsOf({ sources }: TrainingData): Generator<readonly string[]> {
+  for (const { examples } of sources) {
+    for (const { anchor, positive, hardNegatives } of examples) {
+      yield [anchor, positive, ...hardNegatives];
+    }
+  }
+}
+
+/** The model that is trained: the given one, or the student that the recipe makes of it. */
+async function startOf(
+  { checkpoint, recipe }: Prepared,
+  folder: RunFolder,
+  signal: AbortSignal | undefined,
+): Promise<Checkpoint> {
+  const { teacher } = recipe.settings;
+  if (teacher === null) return checkpoint;
+  const student = join(folder.path, 'student');
+  if (!existsSync(student)) {
+    await exportCheckpoint(checkpoint, student, { layers: teacher.layers, signal });
+  }
+  return readCheckpoint(student);
+}
+
+/** What was found in the data before the first step. */
+async function writeFindings({ data, overlap }: Prepared, output: string): Promise<void> {
+  const quarantine = createQuarantine(join(output, 'data.quarantine.jsonl'));
+  for (const row of data.badRows) await quarantine.add(row);
+  await quarantine.commit();
+  if (overlap !== null) {
+    await writeFileAtomic(join(output, overlapFile), `${JSON.stringify(overlap)}\n`);
+  }
+}
+
+interface SeedRun {
+  readonly seed: number;
+  readonly folder: RunFolder;
+  readonly batches: ReturnType<Prepared['batchesOf']>;
+  readonly totalSteps: number;
+}
+
+async function loopOver(
+  openModel: OpenModel,
+  options: TrainOptions,
+  prepared: Prepared,
+  { seed, folder, batches, totalSteps }: SeedRun,
+): Promise<LoopOutcome> {
+  const { settings } = prepared.recipe;
+  await using model = await openModel({
+    checkpoint: await startOf(prepared, folder, options.signal),
+    settings,
+    seed,
+    threads: options.threads,
+    chunkTokens: options.chunkTokens,
+    texts: () => textsOf(prepared.data),
+    reference: options.reference,
+    teacher: settings.teacher === null ? undefined : prepared.checkpoint.dir,
+    signal: options.signal,
+  });
+  return runLoop({
+    folder,
+    model,
+    batches,
+    evaluate: prepared.dev.length === 0 ? undefined : evaluateOn(prepared.dev),
+    totalSteps,
+    learningRate: settings.learningRate,
+    schedule: settings.schedule,
+    maxGradNorm: settings.maxGradNorm,
+    evaluateEvery: settings.evaluateEvery,
+    checkpointEvery: options.checkpointEvery ?? settings.evaluateEvery,
+    patience: settings.patience,
+    signal: options.signal,
+    onEvent: options.onEvent,
+  });
+}
