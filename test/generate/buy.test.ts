@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -178,6 +179,26 @@ test('the second paid try has a seed of its own, a lost answer is asked for as b
     asked.map(({ name }) => name?.replace(/^.*\./, '')),
     ['1', '2', '3'],
   );
+});
+
+test('a call is made when its claim is in the journal, and no sooner', async (t) => {
+  const root = await temporaryFolder(t);
+  const folder = join(root, 'run');
+  const input = await writeLines(root, ['a boat', 'a second boat', 'a third boat']);
+  const { provider } = scripted([lost, good]);
+  let made = 0;
+  const watching: Provider = {
+    ...provider,
+    chat: async (request) => {
+      made += 1;
+      const [, id = '', attempt = ''] = /^(.*)\.(\d+)$/.exec(request.name ?? '') ?? [];
+      const claim = `{"attempt":${attempt},"id":"${id}","kind":"claim"`;
+      assert.ok(readFileSync(join(folder, 'journal'), 'utf8').includes(claim), request.name);
+      return provider.chat(request);
+    },
+  };
+  const result = await runTiny({ folder, input, provider: watching }, { clock: jumpingClock() });
+  assert.deepEqual([result.kind, made], ['done', 4]);
 });
 
 test('a call whose cost is not known is given up where the policy says so', async (t) => {
