@@ -41,8 +41,8 @@ test('the released presets are the seventeen of the code, three of them with a g
   assert.deepEqual(
     gaps.map(({ alpha, beta }) => [alpha, beta]),
     [
-      [4, 4],
       [3, 3],
+      [4, 4],
       [2, 2],
     ],
   );

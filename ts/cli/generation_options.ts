@@ -4,6 +4,7 @@ import { writtenFormats } from '../dataset/example_writers.js';
 import type { WrittenFormat } from '../dataset/example_writers.js';
 import { datasetFormats } from '../dataset/input.js';
 import type { DatasetFormat } from '../dataset/input.js';
+import { columnsOption } from './example_columns.js';
 import { integerArgument } from './model_options.js';
 
 /** What every command says that buys answers of an LLM. */
@@ -13,11 +14,13 @@ export interface GenerationFlags {
   readonly textField?: string;
   readonly idField?: string;
   readonly source?: string;
+  readonly columns?: Readonly<Record<string, string>>;
+  readonly personas?: string;
   readonly output?: string;
   readonly llm?: string;
   readonly baseUrl?: string;
   readonly apiKeyFile?: string;
-  readonly provider: 'openai';
+  readonly provider: 'openai' | 'rehearsal';
   readonly format: WrittenFormat;
   readonly nearDuplicates?: number;
   readonly set?: Readonly<Record<string, string>>;
@@ -58,6 +61,8 @@ export function generationOptions(): Option[] {
     new Option('--text-field <name>', 'field or column of the text (default: text)'),
     new Option('--id-field <name>', 'field or column of the id (default: id, where there is one)'),
     new Option('--source <name>', 'of the input, written into every row'),
+    columnsOption(),
+    new Option('--personas <file>', 'of qwen3, a character a line (default: our own)'),
     new Option('--output <folder>', 'the run: its journal, answers, data.jsonl, quarantine.jsonl'),
     new Option('--format <name>', 'a second file of the rows, beside data.jsonl')
       .choices(writtenFormats)
@@ -74,7 +79,9 @@ export function generationOptions(): Option[] {
       'up to and with its version (default: OPENAI_BASE_URL, else OpenAI)',
     ),
     new Option('--api-key-file <file>', 'a file of mode 0600 (default: OPENAI_API_KEY)'),
-    new Option('--provider <name>', 'what answers').choices(['openai']).default('openai'),
+    new Option('--provider <name>', 'what answers; the rehearsal writes by rule, offline')
+      .choices(['openai', 'rehearsal'])
+      .default('openai'),
     new Option('--set <name=value>', 'a setting of the recipe; may be repeated').argParser(
       settingArgument,
     ),

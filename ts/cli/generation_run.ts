@@ -3,9 +3,12 @@ import { formatOfName } from '../dataset/input.js';
 import { canonicalHash, withoutUndefined } from '../files/canonical_json.js';
 import type { GenerateOptions, GenerateResult } from '../generate/generate.js';
 import type { GenerationInput } from '../generate/input_rows.js';
+import type { Provider } from '../generate/provider.js';
 import type { Recipe } from '../generate/recipe.js';
+import { rehearsalModel } from '../generate/rehearsal/model.js';
 import { withBatches } from './generation_batches.js';
 import { exitCodes } from './exit_codes.js';
+import { exampleColumns } from './example_columns.js';
 import type { ExitCode } from './exit_codes.js';
 import type { GenerationFlags } from './generation_options.js';
 import { describeEstimate, describeResult } from './generation_text.js';
@@ -18,15 +21,21 @@ export const openAiUrl = 'https://api.openai.com/v1';
 /** How a command's input becomes rows, where they are no plain texts. */
 export type ReadInput = (path: string, flags: GenerationFlags) => Promise<GenerationInput>;
 
-/** Runs a recipe as the flags say and sets the exit code. Throws RangeError for flags, SimgptError. */
+/**
+ * Runs a recipe as the flags say and sets the exit code; the result, unless it was a dry run. Throws
+ * RangeError for flags, SimgptError.
+ */
 export async function runGeneration(
   recipeName: string,
   flags: GenerationFlags,
-  readInput: ReadInput = readTextInput,
-): Promise<void> {
+  readInput?: ReadInput,
+): Promise<GenerateResult | undefined> {
   const model = modelOf(flags);
   const run = await prepareRun(recipeName, model, flags, readInput);
-  if (flags.dryRun === true) return printEstimate(run, flags);
+  if (flags.dryRun === true) {
+    await printEstimate(run, flags);
+    return undefined;
+  }
   if (flags.output === undefined) {
     throw new RangeError('expected --output to name the folder of the run, received none');
   }
@@ -49,8 +58,12 @@ export async function runGeneration(
     onProgress: (_, done, units) => progress.update(done, units),
   }).finally(progress.stop);
   if (flags.json === true) await printJson(result);
-  else process.stderr.write(describeResult(result, flags.output));
+  else {
+    process.stderr.write(describeResult(result, flags.output));
+    if (flags.provider === 'rehearsal') process.stderr.write(rehearsalNote);
+  }
   process.exitCode = exitCodeOf(result);
+  return result;
 }
 
 /** Filters and forms that the flags ask for; their modules are loaded for those alone. */
@@ -69,7 +82,14 @@ async function outputHooks({
   };
 }
 
-function modelOf({ llm }: GenerationFlags): string {
+const rehearsalNote =
+  'written by the rehearsal, by rule and without a model: for trying a run out, not for use\n';
+
+function modelOf({ llm, provider }: GenerationFlags): string {
+  if (provider === 'rehearsal') {
+    if (llm === undefined || llm === rehearsalModel) return rehearsalModel;
+    throw new RangeError(`expected no --llm beside --provider rehearsal, received ${llm}`);
+  }
   if (llm !== undefined && llm.trim() !== '') return llm;
   throw new RangeError('expected --llm to name the model that writes, received none');
 }
@@ -80,7 +100,7 @@ async function prepareRun(
   recipeName: string,
   model: string,
   flags: GenerationFlags,
-  readInput: ReadInput,
+  readInput: ReadInput | undefined,
 ): Promise<PreparedRun> {
   const [{ loadTemplates }, { loadRefusals }, { recipeByName }] = await Promise.all([
     import('../generate/template.js'),
@@ -91,7 +111,8 @@ async function prepareRun(
   const templates = await loadTemplates(folder);
   const refusals = await loadRefusals(folder);
   const settings = flags.set === undefined ? {} : { settings: flags.set };
-  const recipe = recipeByName(recipeName, { templates, ...settings });
+  const personas = await personasFor(recipeName, flags);
+  const recipe = recipeByName(recipeName, { templates, personas, ...settings });
   const input = await inputOf(recipe, flags, readInput);
   const slotWeights = flags.slotWeights ?? recipe.slotWeights ?? null;
   const plan = {
@@ -109,18 +130,29 @@ async function prepareRun(
   return { recipe, plan, input, refusals };
 }
 
+/** The characters that `qwen3` chooses from; no other recipe reads them. */
+async function personasFor(recipe: string, flags: GenerationFlags): Promise<readonly string[]> {
+  if (recipe !== 'qwen3') return [];
+  const { readDataLines, readTextLines } = await import('../generate/shipped_data.js');
+  return flags.personas === undefined
+    ? readDataLines('personas.txt')
+    : readTextLines(flags.personas);
+}
+
 /** What of the flags changes rows or files, beside what the plan names. */
 function outputOf({ inputFormat, textField, idField, source, ...flags }: GenerationFlags) {
   const nearDuplicates = flags.nearDuplicates?.toString();
   const format = flags.format === 'jsonl' ? undefined : flags.format;
-  const given = { inputFormat, textField, idField, source, format, nearDuplicates };
+  const columns = flags.columns === undefined ? undefined : JSON.stringify(flags.columns);
+  const reading = { inputFormat, textField, idField, source, columns };
+  const given = { ...reading, format, nearDuplicates };
   return withoutUndefined(given) as Record<string, string>;
 }
 
 async function inputOf(
   recipe: Recipe,
   flags: GenerationFlags,
-  readInput: ReadInput,
+  readInput: ReadInput | undefined,
 ): Promise<GenerationInput | undefined> {
   if (recipe.input === 'none') {
     if (flags.input === undefined) return undefined;
@@ -132,7 +164,18 @@ async function inputOf(
   if (flags.input === '-') {
     throw new RangeError('expected --input to be a file: it is read more than once, received -');
   }
-  return readInput(flags.input, flags);
+  const reader = readInput ?? (recipe.input === 'texts' ? readTextInput : readExampleInput);
+  return reader(flags.input, flags);
+}
+
+async function readExampleInput(path: string, flags: GenerationFlags): Promise<GenerationInput> {
+  const { exampleFileInput } = await import('../generate/example_rows.js');
+  const { inputFormat, idField, source, columns } = flags;
+  return exampleFileInput(path, {
+    format: inputFormat,
+    sourceName: source,
+    columns: exampleColumns(columns, idField),
+  });
 }
 
 async function readTextInput(path: string, flags: GenerationFlags): Promise<GenerationInput> {
@@ -165,6 +208,10 @@ interface Server {
 }
 
 async function serverOf(flags: GenerationFlags): Promise<Server> {
+  if (flags.provider === 'rehearsal') {
+    if (flags.batchApi !== true) return { baseUrl: 'the rehearsal', apiKey: undefined };
+    throw new RangeError('expected no --batch-api beside --provider rehearsal, received it');
+  }
   const { readApiKey } = await import('../generate/api_key.js');
   const apiKey = await readApiKey(flags.apiKeyFile);
   const fromEnvironment = process.env['OPENAI_BASE_URL']?.trim();
@@ -183,10 +230,12 @@ async function dispatcherOf(
   flags: GenerationFlags,
 ): Promise<GenerateOptions['dispatcher']> {
   // Checked now, although a finished run needs no server.
-  const { createProvider } = await import('../generate/provider.js');
   const callMs = flags.callTimeoutMs;
   const limits = { callMs, idleMs: Math.min(callMs, 30_000) };
-  const provider = createProvider({ baseUrl, apiKey, limits });
+  const provider =
+    flags.provider === 'rehearsal'
+      ? await rehearsalProvider(flags)
+      : (await import('../generate/provider.js')).createProvider({ baseUrl, apiKey, limits });
   const [{ createLimiter }, { createBreaker }, { systemClock }, { createLiveDispatcher }] =
     await Promise.all([
       import('../generate/limiter.js'),
@@ -208,6 +257,14 @@ async function dispatcherOf(
     });
     return withBatches(live, journal, { baseUrl, apiKey }, flags);
   };
+}
+
+async function rehearsalProvider({ templates: folder }: GenerationFlags): Promise<Provider> {
+  const [{ loadTemplates }, { createRehearsalProvider }] = await Promise.all([
+    import('../generate/template.js'),
+    import('../generate/rehearsal/provider.js'),
+  ]);
+  return createRehearsalProvider(await loadTemplates(folder === undefined ? {} : { folder }));
 }
 
 function exitCodeOf({ kind, stop, commit }: GenerateResult): ExitCode {

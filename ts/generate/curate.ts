@@ -19,7 +19,7 @@ export const defaultRule: CurationRule = { alpha: 3, beta: 3, gapRule: 'margin',
 /** Preset 15 of the released code, with its gap check as coded there. */
 export const releasedRule: CurationRule = { alpha: 3, beta: 3, gapRule: 'notEqual' };
 
-// (alpha, beta) of the released code's other presets, in its order; METHODS 6.
+// (alpha, beta) of the released code's presets without that check, in its order; METHODS 6.
 const releasedWithoutGap: readonly (readonly [alpha: number, beta: number])[] = [
   [4, 3],
   [4, 2],
@@ -37,10 +37,11 @@ const releasedWithoutGap: readonly (readonly [alpha: number, beta: number])[] = 
   [2, 1],
 ];
 
-/** Every preset of the released code: those without a gap check, then those with one. */
+/** Every preset of the released code: first the one it names, then the others. */
 export const releasedRules: readonly CurationRule[] = [
+  releasedRule,
   ...releasedWithoutGap.map(([alpha, beta]): CurationRule => ({ alpha, beta, gapRule: 'off' })),
-  ...[4, 3, 2].map((both): CurationRule => ({ alpha: both, beta: both, gapRule: 'notEqual' })),
+  ...[4, 2].map((both): CurationRule => ({ alpha: both, beta: both, gapRule: 'notEqual' })),
 ];
 
 /** Whether a triple with these grades stays in the data. */

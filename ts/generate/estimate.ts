@@ -67,8 +67,9 @@ export async function estimateRun(
   return { ...sums, prompts };
 }
 
-function madeUpAnswer({ template, slots, name, provenance }: PreparedCall): StoredCall {
-  const answer = { text: madeUpText(template.output, name), finishReason: 'stop' };
+function madeUpAnswer(call: PreparedCall): StoredCall {
+  const { template, slots, name, provenance, madeUp } = call;
+  const answer = { text: madeUp ?? madeUpText(template.output, name), finishReason: 'stop' };
   const parsed = parseAnswer(template, slots, answer, { refusals: [] });
   return 'reason' in parsed
     ? { kind: 'drop', drop: { ...parsed, call: name } }

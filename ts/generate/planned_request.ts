@@ -24,6 +24,8 @@ export interface PreparedCall {
   readonly id: string;
   readonly name: string;
   readonly template: Template;
+  /** An answer to estimate by, where the recipe has one. */
+  readonly madeUp?: string | undefined;
   readonly slots: ReadonlyMap<string, string>;
   /** The request of the n-th try, from 0: each has a seed of its own. */
   readonly request: (turn: number) => ChatRequest;
@@ -41,7 +43,7 @@ export function prepareCall(
   unit: Unit,
   settings: RequestSettings,
 ): PreparedCall {
-  const { name, template, inputs } = planned;
+  const { name, template, inputs, madeUp } = planned;
   const { model, seed, slotWeights } = settings;
   const key = { seed, exampleId: unit.id, ...(slotWeights === undefined ? {} : { slotWeights }) };
   const { messages, slots } = renderCall(template, inputs, key);
@@ -60,6 +62,7 @@ export function prepareCall(
     id: canonicalHash({ ...asked, seed: seedOf(0) } as unknown as JsonValue),
     name,
     template,
+    madeUp,
     slots,
     request: (turn) => ({ ...asked, seed: seedOf(turn) }),
     tokens: promptTokens + maxTokens,

@@ -19,6 +19,8 @@ export interface PlannedCall {
   readonly template: Template;
   /** The template's input slots. */
   readonly inputs: Readonly<Record<string, string>>;
+  /** An answer that later calls can be estimated by, where one made up from the shape is none. */
+  readonly madeUp?: string;
 }
 
 /** Why a unit gives no row: a reason of its answers, or `failed` where no answer could be had. */

@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto';
-
 import { wellFormed } from '../dataset/text.js';
-import { philox4x32 } from '../random/philox.js';
+import { namedDraws } from '../random/named_draws.js';
 import type { Template } from './template.js';
 import { fillSlots } from './template_text.js';
 
@@ -155,22 +153,7 @@ function pick(count: number, weights: readonly number[] | undefined, next: () =>
   return last;
 }
 
-/**
- * Numbers in [0, 1) with 53 bits, a function of seed, template, example id and slot alone. Names go
- * into the counter by sha256, so streams of different names do not meet.
- */
+/** Draws that are a function of seed, template, example id and slot alone. */
 function unitDraws(templateId: string, { seed, exampleId }: CallKey, slot: string): () => number {
-  const name = JSON.stringify([templateId, exampleId, slot]);
-  const digest = createHash('sha256').update(name).digest();
-  let block = 0;
-  return () => {
-    const counter = Uint32Array.of(
-      block++,
-      digest.readUInt32LE(0),
-      digest.readUInt32LE(4),
-      digest.readUInt32LE(8),
-    );
-    philox4x32(counter, seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0);
-    return ((counter[0]! >>> 5) * 2 ** 26 + (counter[1]! >>> 6)) / 2 ** 53;
-  };
+  return namedDraws(JSON.stringify([templateId, exampleId, slot]), seed);
 }

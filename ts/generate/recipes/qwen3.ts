@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
-
+import { canonicalHash } from '../../files/canonical_json.js';
 import type { Example } from '../example.js';
 import { comparable } from '../parse.js';
-import type { Recipe, Unit, Verdict } from '../recipe.js';
-import { philox4x32 } from '../../random/philox.js';
+import type { PlannedCall, Recipe, Unit, Verdict } from '../recipe.js';
+import type { Template } from '../template.js';
+import { namedDraws } from '../../random/named_draws.js';
 import type { RecipeOptions } from './options.js';
 import {
   answerOf,
@@ -47,7 +47,7 @@ export function qwen3(options: RecipeOptions): Recipe {
   return {
     name: 'qwen3',
     input: 'texts',
-    settings: read.done(),
+    settings: { ...read.done(), personas: canonicalHash([...personas]) },
     before: [],
     last: {
       name: 'write',
@@ -61,10 +61,7 @@ export function qwen3(options: RecipeOptions): Recipe {
       next(unit: Unit, answers: Answers): Verdict<Example> {
         const passage = inputOf(unit, 'text');
         const characters = inputOf(unit, 'characters');
-        const first = missingCalls(
-          [{ name: 'configure', template: configure, inputs: { passage, characters } }],
-          answers,
-        );
+        const first = missingCalls([configureCall(configure, passage, characters)], answers);
         if (first !== undefined) return first;
         const { fields } = answerOf(answers, 'configure').parsed;
         const character = oneOf(characters.split('\n'), fields.get('character') ?? '');
@@ -89,6 +86,13 @@ export function qwen3(options: RecipeOptions): Recipe {
   };
 }
 
+/** What is made up for it names a character that was offered: the second call depends on it. */
+function configureCall(template: Template, passage: string, characters: string): PlannedCall {
+  const [character] = characters.split('\n');
+  const madeUp = JSON.stringify({ character, type: 'keywords', difficulty: 'university' });
+  return { name: 'configure', template, inputs: { passage, characters }, madeUp };
+}
+
 function oneOf(offered: readonly string[], answer: string): string | undefined {
   const wanted = comparable(answer).replace(/\.$/, '');
   return offered.find((text) => comparable(text).replace(/\.$/, '') === wanted);
@@ -100,13 +104,10 @@ export function drawCharacters(
   personas: readonly string[],
   id: string,
 ): readonly string[] {
-  const digest = createHash('sha256')
-    .update(JSON.stringify(['characters', id]))
-    .digest();
+  const next = namedDraws(JSON.stringify(['characters', id]));
   const left = [...personas];
-  return Array.from({ length: candidateCount }, (_, draw) => {
-    const words = Uint32Array.of(draw, digest.readUInt32LE(0), digest.readUInt32LE(4), 0);
-    philox4x32(words, digest.readUInt32LE(8), digest.readUInt32LE(12));
-    return left.splice(Math.floor((words[0]! / 2 ** 32) * left.length), 1)[0]!;
-  });
+  return Array.from(
+    { length: candidateCount },
+    () => left.splice(Math.floor(next() * left.length), 1)[0]!,
+  );
 }
