@@ -1,7 +1,7 @@
 // The soak's rows in small: scripts/soak.mjs runs them in full.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { caps, killPoints, money } from '../soak/generation_rows.js';
+import { caps, killPoints, killStages, money } from '../soak/generation_rows.js';
 import { buildShim, skipWithoutShim } from '../soak/kill_shim.js';
 import { temporaryFolder } from '../temporary_folder.js';
 
@@ -10,6 +10,12 @@ const options = { skip: skipWithoutShim };
 test('killed at 20 file operations, a run comes out the same', options, async (t) => {
   const root = await temporaryFolder(t);
   const { failures } = await killPoints({ shim: buildShim(root), root, seed: 1, count: 20 });
+  assert.deepEqual(failures, []);
+});
+
+test('killed between its stages or within them, a run comes out the same', options, async (t) => {
+  const root = await temporaryFolder(t);
+  const { failures } = await killStages({ shim: buildShim(root), root, seed: 4, count: 6 });
   assert.deepEqual(failures, []);
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openRunFolder } from '#dist/generate/run_folder.js';
 import { reconcileRun } from '#dist/generate/run_ledger.js';
 import { verifyRun } from '#dist/generate/verify.js';
+import { repoRoot } from '../shared_data.js';
 import { startFakeServer } from '../generate/fake_process.js';
 import {
   codeOf,
@@ -45,6 +46,29 @@ export async function killPoints(
     ground,
   );
 }
+
+/** The same for a recipe of two stages, offline: the second is made of what the first one wrote. */
+export async function killStages(
+  ground: Ground & { readonly count?: number },
+): Promise<SoakResult> {
+  return sweepKills(
+    {
+      args: (folder) => [
+        join(repoRoot, 'bin/simgpt.mjs'),
+        ...rehearsedE5,
+        `--output=${folder}`,
+        '--concurrency=4',
+      ],
+      // The rehearsal repeats itself now and then.
+      code: 3,
+      files: [...artefact, 'brainstorm.jsonl'],
+      check: async (folder) => (await verifyRun(folder)).doubts,
+    },
+    ground,
+  );
+}
+
+const rehearsedE5 = ['generate', 'e5', '--provider=rehearsal', '--set', 'examples=40'];
 
 /** Thousands of examples through faults and kills, to the token. */
 export async function money(

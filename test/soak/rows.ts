@@ -1,5 +1,5 @@
 import { batchKills } from './batch_rows.js';
-import { caps, killPoints, money } from './generation_rows.js';
+import { caps, killPoints, killStages, money } from './generation_rows.js';
 import type { SoakResult } from './soak_result.js';
 
 export interface SoakGround {
@@ -22,6 +22,10 @@ export const rows: Readonly<Record<string, SoakRow>> = {
   J1: {
     what: 'file operations of a 40-example generation run, killed at and resumed',
     run: killPoints,
+  },
+  J1stages: {
+    what: 'file operations of a run of two stages, killed at and resumed',
+    run: killStages,
   },
   G2: {
     what: 'examples through 15 % faults and 30 kills',

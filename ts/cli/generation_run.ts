@@ -125,7 +125,10 @@ async function prepareRun(
     slotWeights,
     input: input?.fingerprint ?? null,
     limit: flags.limit ?? null,
-    output: outputOf(flags),
+    output: {
+      ...outputOf(flags),
+      ...(personas.length === 0 ? {} : { personas: canonicalHash(personas) }),
+    },
   };
   return { recipe, plan, input, refusals };
 }
