@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
   curate: () => import('./cli/curate.js'),
   ledger: () => import('./cli/ledger.js'),
   verify: () => import('./cli/verify.js'),
+  data: () => import('./cli/data.js'),
   setup: () => import('./cli/setup.js'),
   doctor: () => import('./cli/doctor.js'),
 };

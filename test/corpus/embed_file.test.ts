@@ -158,7 +158,7 @@ test('an output that exists, is the input, or has no known form is refused first
   await assert.rejects(plan('link.jsonl', { overwrite: true }), RangeError);
   await assert.rejects(plan('a.npy', { quarantine: input, overwrite: true }), RangeError);
   await assert.rejects(plan('out.parquet'), { code: 'unsupported', message: /\.npy or \.jsonl/ });
-  await assert.rejects(plan('out.npy', { input: join(folder, 'in.txt.gz') }), {
+  await assert.rejects(plan('out.npy', { input: join(folder, 'in.gz') }), {
     code: 'unsupported',
   });
   const fields = { input, inputFormat: 'txt', textField: 'x' } as const;

@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { exampleFormatOfName, readExamples } from '#dist/dataset/examples.js';
+import { exampleFormatOfName } from '#dist/dataset/example_formats.js';
+import { readExamples } from '#dist/dataset/examples.js';
 import type { ReadExamplesOptions } from '#dist/dataset/examples.js';
 import { serializeExample } from '#dist/generate/example.js';
 import { temporaryFolder } from '../temporary_folder.js';
@@ -187,7 +188,7 @@ test('columns are never taken by position unless asked', async () => {
     [
       'in.csv',
       'a,b\nc,d\n',
-      /in\.csv, line 1: expected a column anchor or sent0, .* received "a", "b"/,
+      /in\.csv, line 1: expected a column anchor or sent0 .* received "a", "b"/,
     ],
     ['in.csv', 'sent0,b\nc,d\n', /line 1: expected a column positive or sent1/],
     [

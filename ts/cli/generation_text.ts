@@ -5,6 +5,7 @@ import type { LedgerReport } from '../generate/ledger_report.js';
 import { priceOf } from '../generate/prices.js';
 import type { PriceTable } from '../generate/prices.js';
 import type { Commit } from '../generate/run_records.js';
+import { count, table } from './table.js';
 import { forTerminal, forTerminalLine } from './terminal.js';
 
 export function describeResult(result: GenerateResult, output: string): string {
@@ -101,19 +102,4 @@ export function describeEstimate(estimate: Estimate, model: string, prices: Pric
       : `money: about ${price} at most`,
   ];
   return lines.map((line) => `${line}\n`).join('');
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en-US');
-}
-
-/** Columns of one width, numbers from column `firstNumber` on to the right. */
-function table(rows: readonly (readonly string[])[], firstNumber: number): string[] {
-  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, at) => (at < firstNumber ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!)))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -1,5 +1,4 @@
-import { realpath, stat } from 'node:fs/promises';
-import { dirname, extname } from 'node:path';
+import { extname } from 'node:path';
 import { formatOfName, openInput } from '../dataset/input.js';
 import type { DatasetFormat, InputSource } from '../dataset/input.js';
 import { readTexts } from '../dataset/readers.js';
@@ -10,7 +9,7 @@ import type {
   SentenceEmbedOptions,
   SentenceEncoder,
 } from '../encoder/sentence_encoder.js';
-import { expectNewOutput } from '../files/atomic.js';
+import { expectFolderOf, expectWritable } from '../files/output_check.js';
 import { createQuarantine } from '../files/quarantine.js';
 import { createFileSink, createStreamSink } from './sinks.js';
 import type { EmbeddingFormat } from './sinks.js';
@@ -74,26 +73,13 @@ export async function planEmbedFile(options: EmbedFileOptions): Promise<EmbedFil
   const outputFormat = options.outputFormat ?? outputFormatOfName(output);
   const quarantinePath =
     options.quarantine ?? `${output === '-' ? 'stdout' : output}.quarantine.jsonl`;
-  for (const path of output === '-' ? [quarantinePath] : [output, quarantinePath]) {
-    if (await isSameFile(input, path)) {
-      throw new RangeError(`expected an output other than the input, received ${path} for both`);
-    }
-    if (!options.overwrite) {
-      await expectNewOutput(path, 'pass --overwrite to replace it');
-    }
-  }
+  const outputs = output === '-' ? [quarantinePath] : [output, quarantinePath];
+  await expectWritable(outputs, [input], options.overwrite === true);
   if (output !== '-') {
-    await expectFolder(dirname(output));
+    await expectFolderOf(output);
   }
   const source = await openInput(input, options.signal);
   return { options, inputFormat, outputFormat, quarantinePath, source };
-}
-
-async function expectFolder(path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isDirectory()) {
-    throw new SimgptError('ioFailed', `expected a folder at ${path} for the output, found none`);
-  }
 }
 
 function outputFormatOfName(output: string): EmbeddingFormat {
@@ -106,13 +92,6 @@ function outputFormatOfName(output: string): EmbeddingFormat {
     `expected an output ending in .npy or .jsonl, received ${output}; ` +
       'or name the form with --output-format',
   );
-}
-
-async function isSameFile(a: string, b: string): Promise<boolean> {
-  const [first, second] = await Promise.all(
-    [a, b].map((path) => realpath(path).catch(() => undefined)),
-  );
-  return first !== undefined && first === second;
 }
 
 // Enough texts to fill batches of like lengths, few enough to stay small in memory.

@@ -16,10 +16,10 @@ export function fieldsByName(
     throw new SimgptError('dataInvalid', `${where}: ${fields}`);
   }
   if (fields.single.anchor === undefined) {
-    throw refuse('expected a column anchor or sent0, or the name of another');
+    throw refuse('expected a column anchor or sent0 (or --columns anchor=NAME)');
   }
   if (fields.single.positive === undefined) {
-    throw refuse("expected a column positive or sent1, or the name of another (or the anchor's)");
+    throw refuse('expected a column positive or sent1 (or --columns positive=NAME)');
   }
   for (const name of [...Object.values(fields.single), ...fields.hardNegatives]) {
     const column = header.indexOf(name);

@@ -1,7 +1,9 @@
 import { SimgptError } from '../errors.js';
 import { columnRows, readHeader, rowsUnder } from './columns.js';
-import { datasetFormats, extensionOf, formatOfName, openInput } from './input.js';
-import type { DatasetFormat, InputSource } from './input.js';
+import { exampleFormatOfName } from './example_formats.js';
+import type { ExampleFormat } from './example_formats.js';
+import { openInput } from './input.js';
+import type { InputSource } from './input.js';
 import { idOfJson, readJsonRecords } from './json_record.js';
 import type { JsonMembers } from './json_record.js';
 import { readLines } from './lines.js';
@@ -17,12 +19,6 @@ import type {
   TrainingExample,
 } from './training_example.js';
 
-/** The forms of training data. */
-export type ExampleFormat = DatasetFormat | 'parquet';
-
-/** All of them, for messages and option lists. */
-export const exampleFormats: readonly ExampleFormat[] = [...datasetFormats, 'parquet'];
-
 export interface ReadExamplesOptions extends ExampleRules {
   /** Default: what the file's name promises. */
   readonly format?: ExampleFormat | undefined;
@@ -32,11 +28,6 @@ export interface ReadExamplesOptions extends ExampleRules {
    */
   readonly byPosition?: 'header' | 'noHeader' | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** The form that a file's name promises; throws SimgptError `unsupported` for any other. */
-export function exampleFormatOfName(path: string): ExampleFormat {
-  return extensionOf(path) === 'parquet' ? 'parquet' : formatOfName(path);
 }
 
 /**
