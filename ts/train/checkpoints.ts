@@ -84,7 +84,7 @@ export async function saveCheckpoint(
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
     throw error instanceof SimgptError ? error : ioFailure(join(folder, name), 'write', error);
   }
-  return removeOlder(folder, state.finished ? 1 : keptCheckpoints);
+  return removeOlder(folder, keptWith(state));
 }
 
 /** Removes all but the newest `kept` whole checkpoints, and what an interrupted write left. */
@@ -103,13 +103,25 @@ async function removeOlder(folder: string, kept: number): Promise<readonly RunSt
   return states;
 }
 
-/** The newest checkpoint below `folder` that is whole; undefined where there is none. */
-export async function newestCheckpoint(folder: string): Promise<SavedCheckpoint | undefined> {
+/**
+ * The newest checkpoint below `folder` that is whole; undefined where there is none. Removes what a
+ * kill left of later and of older ones, so that a run ends with the same files however it came there.
+ */
+export async function openNewestCheckpoint(folder: string): Promise<SavedCheckpoint | undefined> {
   for (const name of (await checkpointNames(folder)).toReversed()) {
     const found = await readCheckpointAt(join(folder, name));
-    if (found !== undefined) return found;
+    if (found === undefined) {
+      await rm(join(folder, name), { recursive: true, force: true });
+      continue;
+    }
+    await removeOlder(folder, keptWith(found.state));
+    return found;
   }
   return undefined;
+}
+
+function keptWith({ finished }: RunState): number {
+  return finished ? 1 : keptCheckpoints;
 }
 
 async function checkpointNames(folder: string): Promise<readonly string[]> {

@@ -7,6 +7,7 @@ import type { Prepared } from './prepare.js';
 import { trainingReport } from './report_page.js';
 import { evaluateRun } from './run_evaluation.js';
 import type { RunEvaluation } from './run_evaluation.js';
+import { removeTemporaries } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
 
 export interface FinishOptions {
@@ -23,6 +24,7 @@ export async function finishRun(options: FinishOptions): Promise<RunEvaluation> 
   const { folder, prepared, seed, outcome } = options;
   const evaluation = await evaluateRun({ ...options, model: folder.model });
   const write = (name: string, text: string) => writeFileAtomic(join(folder.path, name), text);
+  await removeTemporaries(folder.model);
   await write('evaluation.json', `${JSON.stringify(evaluation)}\n`);
   const card = modelCard({ prepared, seed, outcome, evaluation });
   await write('card.md', card);

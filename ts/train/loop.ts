@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { TrainingBatch } from '../dataset/batches.js';
 import { SimgptError } from '../errors.js';
 import { syncFolder, writeFileAtomic } from '../files/atomic.js';
-import { newestCheckpoint, saveCheckpoint, stepName } from './checkpoints.js';
+import { openNewestCheckpoint, saveCheckpoint, stepName } from './checkpoints.js';
 import type { RunState } from './checkpoints.js';
 import { openMetricsLog } from './metrics_log.js';
 import type { MetricsLog } from './metrics_log.js';
@@ -106,7 +106,7 @@ export async function runLoop(options: LoopOptions): Promise<LoopOutcome> {
   const { folder, model, totalSteps, signal } = options;
   await removeTemporaries(folder.path);
   await rm(join(folder.path, divergedFile), { force: true });
-  const saved = await newestCheckpoint(folder.checkpoints);
+  const saved = await openNewestCheckpoint(folder.checkpoints);
   if (saved !== undefined) {
     await model.loadState(saved.trainingPath);
     options.onEvent?.({ kind: 'resumed', step: saved.state.step });
@@ -265,6 +265,9 @@ async function publish({ at, options: { folder } }: Run): Promise<LoopOutcome['s
   if (!existsSync(folder.model)) {
     await rename(join(folder.models, stepName(selected.step)), folder.model);
     await syncFolder(folder.path);
+  }
+  for (const name of await readdir(folder.models)) {
+    await rm(join(folder.models, name), { recursive: true, force: true });
   }
   return selected;
 }

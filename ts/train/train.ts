@@ -6,6 +6,7 @@ import type { Checkpoint } from '../encoder/checkpoint.js';
 import { exportCheckpoint } from '../encoder/export.js';
 import type { OverlapReport } from '../evaluate/overlap.js';
 import { writeFileAtomic } from '../files/atomic.js';
+import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
 import { readJsonFile } from '../files/json.js';
 import { createQuarantine } from '../files/quarantine.js';
 import { evaluateOn } from './dev_sets.js';
@@ -86,7 +87,8 @@ export async function trainWith(openModel: OpenModel, options: TrainOptions): Pr
   }
   const summary = seeds.length === 1 ? null : summarizeSeeds(runs);
   if (summary !== null) {
-    await writeFileAtomic(join(options.output, 'seeds.json'), `${JSON.stringify(summary)}\n`);
+    const text = `${canonicalJson(withoutUndefined(summary))}\n`;
+    await writeFileAtomic(join(options.output, 'seeds.json'), text);
   }
   const { recipe, data } = prepared;
   return { output: options.output, recipe: recipe.name, runs, summary, data: data.counts };
@@ -123,7 +125,7 @@ async function trainSeed(
   const { threads, signal } = options;
   const { test } = await finishRun({ folder, prepared, seed, outcome, threads, signal });
   const result = { ...outcome, seed, testScore: test === null ? null : test.average / 100 };
-  await writeFileAtomic(done, `${JSON.stringify(result)}\n`);
+  await writeFileAtomic(done, `${canonicalJson(withoutUndefined(result))}\n`);
   return { ...result, folder: path };
 }
 
