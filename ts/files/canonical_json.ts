@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 import { jsonLimits } from './json.js';
 
@@ -27,7 +27,7 @@ export function withoutUndefined(value: unknown): JsonValue {
 
 /** sha256 of the canonical form, in hexadecimal. */
 export function canonicalHash(value: JsonValue): string {
-  return createHash('sha256').update(canonicalJson(value)).digest('hex');
+  return hash('sha256', canonicalJson(value));
 }
 
 function textOf(value: unknown, depth: number): string {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 import type { RecordPlace } from './journal.js';
 
@@ -81,8 +81,13 @@ export function createDigestMap(): DigestMap {
 }
 
 function keyOf(name: string, number: number): Uint32Array {
-  const digest = createHash('sha256').update(`${number} ${name}`).digest();
-  return Uint32Array.from({ length: 4 }, (_, word) => digest.readUInt32LE(4 * word));
+  const digest = hash('sha256', `${number} ${name}`, 'buffer');
+  return Uint32Array.of(
+    digest.readUInt32LE(0),
+    digest.readUInt32LE(4),
+    digest.readUInt32LE(8),
+    digest.readUInt32LE(12),
+  );
 }
 
 /** The slot of the key, or the free one where it would go. */

@@ -150,7 +150,8 @@ function journalOf(
     const json = recordJson(record);
     return new Promise((resolve_, reject) => {
       waiting.push({ json, resolve: resolve_, reject });
-      flushing ??= Promise.resolve().then(flush);
+      // What else this turn of the event loop brings goes into the same group.
+      flushing ??= new Promise<void>((next) => setImmediate(next)).then(flush);
     });
   };
   const close = (): Promise<void> => {

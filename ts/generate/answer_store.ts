@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 
 import { SimgptError } from '../errors.js';
@@ -100,5 +100,5 @@ function checked(found: JournalRecord, path: string): StoredAnswer {
 }
 
 function hashOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text);
 }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
-import { Agent, EnvHttpProxyAgent, request } from 'undici';
+import { Agent, EnvHttpProxyAgent } from 'undici';
 import type { Dispatcher } from 'undici';
 
 /** Bounds of one HTTP call to an LLM server. */
@@ -83,32 +83,128 @@ export async function exchange(
   limits: ExchangeLimits,
 ): Promise<Exchange> {
   if (outgoing.signal?.aborted === true) return failed(false, 'cancelled');
-  const watchdog = new AbortController();
-  const stop = (reason: FailureReason) => () => watchdog.abort(new ExchangeFailure(reason));
-  const cancel = stop('cancelled');
-  const deadline = setTimeout(stop('timeout'), limits.callMs);
-  outgoing.signal?.addEventListener('abort', cancel, { once: true });
+  const made = await transmit(outgoing, dispatcher, limits);
+  if (made.kind === 'failed') return made;
   try {
-    const response = await request(outgoing.url, {
-      method: outgoing.method,
-      headers: outgoing.headers,
-      body: bodyOf(outgoing),
-      dispatcher,
-      signal: watchdog.signal,
-    });
-    const headers = headerMap(response.headers);
-    const isPlain = response.statusCode === 200 && !headers.has('content-encoding');
-    const sink = isPlain ? outgoing.sink : undefined;
-    const raw = await readBody(response.body, limits, stop('idle'), sink);
-    const body = await decode(raw, headers.get('content-encoding'), limits.bodyBytes);
-    return { kind: 'answered', status: response.statusCode, headers, body };
+    const encoding = made.headers.get('content-encoding');
+    return { ...made, body: await decode(made.body, encoding, limits.bodyBytes) };
   } catch (error) {
-    const ours = watchdog.signal.aborted ? (watchdog.signal.reason as unknown) : error;
-    return ours instanceof ExchangeFailure ? failed(true, ours.reason) : failureOf(ours);
-  } finally {
-    clearTimeout(deadline);
-    outgoing.signal?.removeEventListener('abort', cancel);
+    return failed(true, error instanceof ExchangeFailure ? error.reason : 'encoding');
   }
+}
+
+/**
+ * The exchange below the body's encoding. Undici's handlers are used as they are: a stream for each
+ * of hundreds of small answers a second would cost more than the answers.
+ */
+function transmit(
+  outgoing: Outgoing,
+  dispatcher: Dispatcher,
+  limits: ExchangeLimits,
+): Promise<Exchange> {
+  return new Promise((resolve) => {
+    const { url, method, headers, signal } = outgoing;
+    let controller: Dispatcher.DispatchController | undefined;
+    let isOver = false;
+    let idle: NodeJS.Timeout | undefined;
+    let body: BodyReader | undefined;
+    let answered = { status: 0, headers: new Map<string, string>() };
+
+    const end = (made: Exchange): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(deadline);
+      clearTimeout(idle);
+      signal?.removeEventListener('abort', onAbort);
+      resolve(made);
+    };
+    const giveUp = (reason: FailureReason): void => {
+      end(failed(controller !== undefined, reason));
+      controller?.abort(new ExchangeFailure(reason));
+    };
+    const onAbort = (): void => giveUp('cancelled');
+    const deadline = setTimeout(() => giveUp('timeout'), limits.callMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
+
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart: (started) => {
+        // Given up before it had a connection: it is not to leave after all.
+        if (isOver) return started.abort(new ExchangeFailure('cancelled'));
+        controller = started;
+      },
+      onResponseStart: (_, status, fields) => {
+        if (status < 200) return;
+        answered = { status, headers: headerMap(fields) };
+        const isPlain = status === 200 && !answered.headers.has('content-encoding');
+        body = bodyReader(limits.bodyBytes, isPlain ? outgoing.sink : undefined);
+        idle = setTimeout(() => giveUp('idle'), limits.idleMs);
+      },
+      onResponseData: (reading, chunk) => {
+        if (isOver || body === undefined) return;
+        idle?.refresh();
+        const taken = body.take(chunk);
+        if (taken === 'tooLarge') giveUp('bodyTooLarge');
+        else if (taken !== undefined) pauseUntil(reading, taken, giveUp);
+      },
+      onResponseEnd: () => {
+        const whole = body?.whole() ?? Buffer.alloc(0);
+        end({ kind: 'answered', ...answered, body: whole });
+      },
+      onResponseError: (_, error) => end(failureOf(error)),
+    };
+    try {
+      dispatcher.dispatch(
+        {
+          origin: url.origin,
+          path: url.pathname + url.search,
+          method,
+          headers,
+          body: bodyOf(outgoing),
+        },
+        handler,
+      );
+    } catch (error) {
+      end(failureOf(error));
+    }
+  });
+}
+
+/** Reads no more until the sink has taken what it was given. */
+function pauseUntil(
+  reading: Dispatcher.DispatchController,
+  taken: Promise<void>,
+  giveUp: (reason: FailureReason) => void,
+): void {
+  reading.pause();
+  taken.then(
+    () => reading.resume(),
+    () => giveUp('cancelled'),
+  );
+}
+
+interface BodyReader {
+  take(chunk: Buffer): Promise<void> | 'tooLarge' | undefined;
+  whole(): Buffer;
+}
+
+function bodyReader(most: number, sink: Outgoing['sink']): BodyReader {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  return {
+    take(chunk) {
+      bytes += chunk.length;
+      if (bytes > most) {
+        chunks.length = 0;
+        return 'tooLarge';
+      }
+      if (sink === undefined) {
+        chunks.push(chunk);
+        return undefined;
+      }
+      return sink(chunk) ?? undefined;
+    },
+    whole: () => (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)),
+  };
 }
 
 function bodyOf({ method, body }: Outgoing): string | Readable | null {
@@ -120,29 +216,6 @@ function failed(sent: boolean, reason: FailureReason): Exchange {
   return { kind: 'failed', sent, reason };
 }
 
-async function readBody(
-  body: AsyncIterable<Buffer>,
-  limits: ExchangeLimits,
-  onIdle: () => void,
-  sink: Outgoing['sink'],
-): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  const idle = setTimeout(onIdle, limits.idleMs);
-  try {
-    for await (const chunk of body) {
-      bytes += chunk.length;
-      if (bytes > limits.bodyBytes) throw new ExchangeFailure('bodyTooLarge');
-      if (sink === undefined) chunks.push(chunk);
-      else await sink(chunk);
-      idle.refresh();
-    }
-  } finally {
-    clearTimeout(idle);
-  }
-  return Buffer.concat(chunks);
-}
-
 const decoders = new Map([
   ['gzip', promisify(gunzip)],
   ['deflate', promisify(inflate)],
@@ -151,7 +224,7 @@ const decoders = new Map([
 
 /** We ask for plain bytes; a server that compresses all the same is decoded up to the same limit. */
 async function decode(
-  raw: Buffer,
+  raw: Uint8Array,
   encoding: string | undefined,
   maxOutputLength: number,
 ): Promise<Uint8Array> {

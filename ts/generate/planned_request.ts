@@ -1,5 +1,5 @@
 // A planned call as the request that is sent, and the identity under which it is bought.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 import { canonicalHash } from '../files/canonical_json.js';
 import type { JsonValue } from '../files/canonical_json.js';
@@ -79,7 +79,7 @@ export function prepareCall(
 
 /** 31 bits, which every server takes, as a function of the words alone. */
 function sentSeed(words: readonly (string | number)[]): number {
-  return createHash('sha256').update(JSON.stringify(words)).digest().readUInt32BE(0) >>> 1;
+  return hash('sha256', JSON.stringify(words), 'buffer').readUInt32BE(0) >>> 1;
 }
 
 function definedOnly(values: Readonly<Record<string, number | undefined>>): Record<string, number> {
