@@ -58,6 +58,7 @@ export async function killStages(
         ...rehearsedE5,
         `--output=${folder}`,
         '--concurrency=4',
+        '--no-report',
       ],
       // The rehearsal repeats itself now and then.
       code: 3,

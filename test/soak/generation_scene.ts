@@ -75,6 +75,7 @@ export function generateArgs(
     'simgpt',
     ...files,
     '--llm=fake-model',
+    '--no-report',
     `--base-url=${server.baseUrl}`,
     '--retry-delay-ms=1',
     '--call-timeout-ms=1000',

@@ -40,6 +40,8 @@ export interface GenerationFlags {
   readonly retryDelayMs: number;
   readonly onUnknown: 'retry' | 'fail';
   readonly priceTable?: string;
+  readonly model?: string;
+  readonly report: boolean;
   readonly dryRun?: boolean;
   readonly retryFailed?: boolean;
   readonly changedInput?: boolean;
@@ -108,6 +110,8 @@ export function generationOptions(): Option[] {
       .choices(['retry', 'fail'])
       .default('retry'),
     new Option('--price-table <file>', 'prices by model, for money beside tokens'),
+    new Option('--model <path or id>', 'an encoder: report.html shows similarities by it'),
+    new Option('--no-report', 'write no card.md and no report.html'),
     new Option('--dry-run', 'print calls, tokens, money and the first three prompts; call nothing'),
     new Option('--retry-failed', 'try the calls again that were given up'),
     new Option('--changed-input', 'go on although the input is not the one of the run'),

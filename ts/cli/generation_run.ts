@@ -42,7 +42,7 @@ export async function runGeneration(
   const server = await serverOf(flags);
   const progress = createProgress(`${run.recipe.name}: rows answered:`);
   const { generate } = await import('../generate/generate.js');
-  const result = await generate({
+  const result: GenerateResult = await generate({
     ...run,
     ...(await outputHooks(flags)),
     folder: flags.output,
@@ -57,9 +57,13 @@ export async function runGeneration(
     signal: interruptSignal(),
     onProgress: (_, done, units) => progress.update(done, units),
   }).finally(progress.stop);
+  if (result.commit !== undefined && flags.report) {
+    const { reportRun } = await import('./generation_report.js');
+    await reportRun(flags.output, run.plan, { ...result, commit: result.commit }, flags);
+  }
   if (flags.json === true) await printJson(result);
   else {
-    process.stderr.write(describeResult(result, flags.output));
+    process.stderr.write(describeResult(result, flags.output, flags.report));
     if (flags.provider === 'rehearsal') process.stderr.write(rehearsalNote);
   }
   process.exitCode = exitCodeOf(result);

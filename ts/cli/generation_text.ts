@@ -8,7 +8,7 @@ import type { Commit } from '../generate/run_records.js';
 import { count, table } from './table.js';
 import { forTerminal, forTerminalLine } from './terminal.js';
 
-export function describeResult(result: GenerateResult, output: string): string {
+export function describeResult(result: GenerateResult, output: string, hasReport: boolean): string {
   const { kind, stop, commit, prefix, ledger } = result;
   const folder = forTerminalLine(output, 1000);
   const lines: string[] = [];
@@ -16,6 +16,7 @@ export function describeResult(result: GenerateResult, output: string): string {
     if (kind === 'finishedBefore')
       lines.push('this run is finished: nothing was called or written');
     lines.push(...describeCommit(commit, folder));
+    if (hasReport) lines.push(`to look at: ${folder}/report.html, ${folder}/card.md`);
   } else {
     lines.push(`simgpt: ${forTerminalLine(stop?.sentence ?? 'stopped', 1000)}`);
     if (ledger.settledCalls > 0) {
