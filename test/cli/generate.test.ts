@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startFakeServer } from '../generate/fake_process.js';
@@ -37,6 +37,56 @@ test('generate, verify and ledger as a user runs them, then the finished run', a
   const doubted = await runSimgpt(['verify', 'run'], { cwd });
   assert.equal(doubted.code, 4);
   assert.match(doubted.stdout, /^doubt: data\.jsonl: expected sha256 /);
+});
+
+test("the ledger is made equal to the provider's bill, by a file of its lines", async (t) => {
+  const cwd = await temporaryFolder(t);
+  const input = await writeSentences(cwd, 30);
+  const rates = { gateway504: 0.3, truncated: 0.2 };
+  await using server = await startFakeServer({ reply: 'numbered', rates, faultyAttempts: 1 });
+  const there = ['--base-url', server.baseUrl, '--llm', 'fake-model', '--retry-delay-ms', '1'];
+  const args = ['generate', 'simgpt', '--input', input, '--output', 'run', '--no-report', ...there];
+  assert.equal((await runSimgpt(args, { cwd, env })).code, 0);
+  const bill = await server.bill();
+  const total = bill.promptTokens + bill.completionTokens;
+  type Report = { settledTokens: number; bookedTokens: number; unclaimed?: number };
+  const read = async (more: readonly string[]): Promise<Report> => {
+    const { stdout } = await runSimgpt(['ledger', 'run', '--json', ...more], { cwd });
+    return JSON.parse(stdout) as Report;
+  };
+  const before = await read([]);
+  assert.ok(before.bookedTokens > 0 && before.settledTokens + before.bookedTokens > total);
+  await writeFile(join(cwd, 'bill.jsonl'), await server.billLines());
+  const after = await read(['--reconcile', 'bill.jsonl']);
+  assert.deepEqual([after.settledTokens, after.bookedTokens, after.unclaimed], [total, 0, 0]);
+  assert.equal((await read([])).settledTokens, total);
+  await writeFile(join(cwd, 'bill.jsonl'), '{"id":"x","attempt":0}\n');
+  const bad = await runSimgpt(['ledger', 'run', '--reconcile', 'bill.jsonl'], { cwd });
+  assert.equal(bad.code, 1);
+  assert.match(bad.stderr, /bill\.jsonl, line 1: field attempt: expected at least 1/);
+  // A corrected ledger is read again by a run that goes on.
+  const more = await runSimgpt([...args, '--seed', '1'], { cwd, env });
+  assert.equal(more.code, 0, more.stderr);
+});
+
+test('no file of a run, and no word of it, holds the key, even where the server echoes it', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const input = await writeSentences(cwd, 10);
+  const key = 'sk-canary-0123456789abcdef';
+  const forms = [key, Buffer.from(key).toString('base64').slice(0, 30), encodeURIComponent(key)];
+  for (const rates of [{ echo: 1 }, {}]) {
+    await using server = await startFakeServer({ reply: 'numbered', rates });
+    const args = ['generate', 'simgpt', '--input', input, '--output', 'run', '--llm', 'fake-model'];
+    const settings = { cwd, env: { OPENAI_API_KEY: key, OPENAI_BASE_URL: server.baseUrl } };
+    const { stdout, stderr } = await runSimgpt(args, settings);
+    const files = await Promise.all(
+      (await readdir(join(cwd, 'run'))).map((name) => readFile(join(cwd, 'run', name), 'utf8')),
+    );
+    for (const form of forms) {
+      assert.ok(![stdout, stderr, ...files].some((text) => text.includes(form)), form);
+    }
+    assert.equal((await server.bill()).keys > 0, true);
+  }
 });
 
 // Fault of every call, exit code, sentence.
