@@ -1,6 +1,7 @@
 // One run of a recipe from the command line: everything checked before the first call is paid for.
 import { formatOfName } from '../dataset/input.js';
 import { canonicalHash, withoutUndefined } from '../files/canonical_json.js';
+import type { RowFilter } from '../generate/artefact.js';
 import type { GenerateOptions, GenerateResult } from '../generate/generate.js';
 import type { GenerationInput } from '../generate/input_rows.js';
 import type { Provider } from '../generate/provider.js';
@@ -75,15 +76,20 @@ async function outputHooks({
   format,
   nearDuplicates,
 }: GenerationFlags): Promise<Pick<GenerateOptions, 'filters' | 'otherFiles'>> {
-  const [{ nearDuplicateRows }, { writeOtherForm }] = await Promise.all([
-    import('../generate/near_duplicate_rows.js'),
-    import('../generate/other_forms.js'),
-  ]);
+  const filters = nearDuplicates === undefined ? [] : await nearDuplicateFilter(nearDuplicates);
   return {
-    filters: () => (nearDuplicates === undefined ? [] : [nearDuplicateRows(nearDuplicates)]),
-    otherFiles: async (folder) =>
-      format === 'jsonl' ? [] : [await writeOtherForm(folder, format)],
+    filters: () => filters.map((make) => make()),
+    otherFiles: async (folder) => {
+      if (format === 'jsonl') return [];
+      const { writeOtherForm } = await import('../generate/other_forms.js');
+      return [await writeOtherForm(folder, format)];
+    },
   };
+}
+
+async function nearDuplicateFilter(threshold: number): Promise<(() => RowFilter)[]> {
+  const { nearDuplicateRows } = await import('../generate/near_duplicate_rows.js');
+  return [() => nearDuplicateRows(threshold)];
 }
 
 const rehearsalNote =
