@@ -11,6 +11,7 @@ import type { Example } from './example.js';
 import { reportLedger } from './ledger_report.js';
 import { openRunFolder } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
+import { planHash } from './run_records.js';
 import type { Commit, GenerationPlan } from './run_records.js';
 
 export interface Verification {
@@ -37,6 +38,10 @@ export async function verifyRun(path: string): Promise<Verification> {
   if (commit === undefined || plan === undefined) {
     doubt('expected a finished run, found one whose rows are not all written');
   } else {
+    const hash = planHash(plan.plan);
+    if (plan.hash !== hash || commit.plan !== hash) {
+      doubt(`expected the rows of the plan ${hash}, found those of ${commit.plan}`);
+    }
     await checkFiles(run, commit, doubt);
     Object.assign(counts, await checkRows(run, commit, plan.plan, doubt));
   }

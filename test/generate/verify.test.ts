@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openJournal } from '#dist/files/journal.js';
+import type { JournalRecord } from '#dist/files/journal.js';
+import { verifyRun } from '#dist/generate/verify.js';
+import { temporaryFolder } from '../temporary_folder.js';
+import { startFakeServer } from './fake_process.js';
+import { runTiny, writeSentences } from './tiny_run.js';
+
+/** Appends a record to the run's journal, as no run of ours does. */
+async function append(folder: string, record: JournalRecord): Promise<void> {
+  await using journal = await openJournal(join(folder, 'journal'));
+  await journal.append(record);
+}
+
+async function lastRecord(folder: string, kind: string): Promise<JournalRecord> {
+  let found: JournalRecord | undefined;
+  const onRecord = (record: JournalRecord): void => {
+    if (record['kind'] === kind) found = record;
+  };
+  await using _ = await openJournal(join(folder, 'journal'), { onRecord });
+  return found!;
+}
+
+test('verify finds what is missing, changed, doubled or unaccounted for', async (t) => {
+  const root = await temporaryFolder(t);
+  await using server = await startFakeServer({ reply: 'numbered' });
+  const input = await writeSentences(root, 5);
+  const cases: readonly (readonly [
+    name: string,
+    harm: (folder: string) => Promise<void>,
+    says: RegExp,
+  ])[] = [
+    [
+      'a row less',
+      async (folder) => {
+        const path = join(folder, 'data.jsonl');
+        const [, ...rest] = (await readFile(path, 'utf8')).split('\n');
+        await writeFile(path, rest.join('\n'));
+      },
+      /data\.jsonl: expected 5 rows, found 4/,
+    ],
+    [
+      'a row twice',
+      async (folder) => {
+        const path = join(folder, 'data.jsonl');
+        const text = await readFile(path, 'utf8');
+        await writeFile(path, text + text.slice(0, text.indexOf('\n') + 1));
+      },
+      /line 6: expected each id once, found 1 again/,
+    ],
+    [
+      'another model',
+      async (folder) => {
+        const path = join(folder, 'data.jsonl');
+        const text = await readFile(path, 'utf8');
+        await writeFile(path, text.replace('"fake-model"', '"a-finer-model"'));
+      },
+      /line 1: expected model fake-model and seed 1 of the plan/,
+    ],
+    [
+      'an unsettled claim',
+      (folder) =>
+        append(folder, {
+          kind: 'claim',
+          id: 'stray',
+          attempt: 1,
+          model: 'fake-model',
+          template: 't',
+          tokens: 10,
+        }),
+      /call stray, attempt 1: expected a settlement, found none/,
+    ],
+    [
+      'an answer that is not in the store',
+      async (folder) => {
+        const claim = {
+          kind: 'claim',
+          id: 'gone',
+          attempt: 1,
+          model: 'm',
+          template: 't',
+          tokens: 10,
+        };
+        await append(folder, claim);
+        const usage = { inputTokens: 1, outputTokens: 1 };
+        const response = 'a'.repeat(64);
+        await append(folder, {
+          kind: 'settle',
+          id: 'gone',
+          attempt: 1,
+          outcome: 'ok',
+          usage,
+          response,
+        });
+      },
+      /call gone, attempt 1: expected its answer a{64}, found none/,
+    ],
+    [
+      'a call bought twice',
+      async (folder) => {
+        const { id } = await lastRecord(folder, 'claim');
+        const claim = { kind: 'claim', id: id!, attempt: 2, model: 'm', template: 't', tokens: 10 };
+        await append(folder, claim);
+        await append(folder, { kind: 'book', id: id!, attempt: 2 });
+      },
+      /expected no avoidable double bill, found 1/,
+    ],
+    [
+      'a cap that was passed',
+      (folder) => append(folder, { kind: 'caps', tokens: null, calls: 4 }),
+      /expected at most 4 calls, found 5/,
+    ],
+    [
+      'rows of another plan',
+      async (folder) => {
+        const record = await lastRecord(folder, 'commit');
+        await append(folder, { ...record, plan: 'b'.repeat(64) });
+      },
+      /expected the rows of the plan [0-9a-f]{64}, found those of b{64}/,
+    ],
+  ];
+  for (const [name, harm, says] of cases) {
+    await t.test(name, async () => {
+      const folder = join(root, name);
+      await runTiny({ folder, input, baseUrl: server.baseUrl, bare: true });
+      assert.deepEqual((await verifyRun(folder)).doubts, []);
+      await harm(folder);
+      const { doubts } = await verifyRun(folder);
+      assert.ok(
+        doubts.some((doubt) => says.test(doubt)),
+        doubts.join('\n'),
+      );
+    });
+  }
+  await t.test('an unfinished run', async () => {
+    const folder = join(root, 'unfinished');
+    const run = { folder, input, baseUrl: server.baseUrl, bare: true };
+    await runTiny(run, { caps: { calls: 2 } });
+    assert.match((await verifyRun(folder)).doubts.join('\n'), /expected a finished run/);
+  });
+});
