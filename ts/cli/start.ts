@@ -8,6 +8,8 @@ import type { Encoder } from '../encoder/encoder.js';
 import { SimgptError } from '../errors.js';
 import { interruptSignal } from './interrupt.js';
 import { integerArgument } from './model_options.js';
+import { findNearest, nearerPositives, rehearse, scoreOwnPairs, scoreSts } from './start_steps.js';
+import type { NearestTexts, Rehearsed, StsTable } from './start_steps.js';
 import { forTerminalLine } from './terminal.js';
 
 /** The model shown where none is named. */
@@ -16,17 +18,6 @@ const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 /** A folder of models and data beside the checkout, where there is one. */
 const sharedFolder = join(packageRoot, '../shared');
 
-const sentences = [
-  'The ferry to the island leaves twice a day.',
-  'Boats cross to the island in the morning and in the evening.',
-  'She fixed the puncture and rode home.',
-  'After repairing the flat tyre, the cyclist went home.',
-  'The bakery sells out of rye bread before nine.',
-  'By nine in the morning no rye loaves are left.',
-  'Our train was delayed by fallen trees.',
-  'A storm had blocked the railway line.',
-  'The committee postponed its vote on the budget.',
-];
 const queries = [
   'How do I get to the island?',
   'repairing a bicycle',
@@ -36,31 +27,54 @@ const queries = [
 export function register(program: Command): void {
   program
     .command('start')
-    .description('show the whole path: load a model, embed, find nearest sentences, score STS')
+    .description('the whole path, offline: write examples by rule, embed, score, reports to open')
     .option('--model <path-or-id>', 'model folder or hub id (default: SIMGPT_MODEL, else MiniLM)')
     .option('--data <dir>', 'folder of the STS sets (default: ../shared/data/sts where it exists)')
+    .option('--no-sts', 'leave the STS sets out, which take most of the time')
+    .option('--output <dir>', 'where what is written goes', 'simgpt-start')
     .addOption(
       new Option(
         '--threads <n>',
         'processors to use (default: SIMGPT_THREADS, else all)',
       ).argParser(integerArgument(1, 1024)),
     )
-    .action(async ({ model, data, threads }) => {
-      const signal = interruptSignal();
-      const { Encoder } = await import('../encoder/encoder.js');
-      const source = model ?? process.env['SIMGPT_MODEL'] ?? (await findDefaultModel());
-      const started = performance.now();
-      await using encoder = await Encoder.load(source, {
-        precision: 'float32',
-        threads,
-        signal,
-      }).catch((error: unknown) => {
-        throw explain(error, source);
-      });
-      describeModel(encoder, performance.now() - started);
-      await showNearest(encoder, signal);
-      await showSts(encoder, data, signal);
-    });
+    .action(run);
+}
+
+interface StartFlags {
+  readonly model?: string | undefined;
+  readonly data?: string | undefined;
+  readonly sts: boolean;
+  readonly output: string;
+  readonly threads?: number | undefined;
+}
+
+async function run({ model, data, sts: scoresSts, output, threads }: StartFlags): Promise<void> {
+  const signal = interruptSignal();
+  const { Encoder } = await import('../encoder/encoder.js');
+  const source = model ?? process.env['SIMGPT_MODEL'] ?? (await findDefaultModel());
+  const started = performance.now();
+  await using encoder = await Encoder.load(source, { precision: 'float32', threads, signal }).catch(
+    (error: unknown) => {
+      throw explain(error, source);
+    },
+  );
+  describeModel(encoder, performance.now() - started);
+  console.log('Writing examples by rule from our own sentences (no key, no network) ...\n');
+  const rehearsed = await rehearse(join(output, 'rehearsal'), encoder);
+  printTriples(rehearsed);
+  const { readDataLines } = await import('../generate/shipped_data.js');
+  const sentences = await readDataLines('sentences.txt');
+  const nearest = await findNearest(encoder, queries, sentences, signal);
+  printNearest(nearest, sentences.length);
+  const pairs = await scoreOwnPairs(encoder, signal);
+  console.log(`\n${pairs.pairs} graded pairs of our own: ${(100 * pairs.spearman).toFixed(2)}`);
+  const sts = scoresSts ? await showSts(encoder, data, signal) : undefined;
+  const { writeStartReport } = await import('./start_report.js');
+  const page = join(output, 'report.html');
+  const findings = { model: encoder.checkpoint.id, rehearsed, nearest, pairs, sts };
+  await writeStartReport(page, findings);
+  console.log(`\nTo open: ${forTerminalLine(page, 1000)}`);
 }
 
 /** The cache first, then the folder beside the checkout; the hub is left to the loader. */
@@ -100,57 +114,47 @@ function describeModel(encoder: Encoder, loadMs: number): void {
   );
 }
 
-async function showNearest(encoder: Encoder, signal: AbortSignal): Promise<void> {
-  const { embeddings, shape } = await encoder.embed([...queries, ...sentences], {
-    normalize: true,
-    signal,
-  });
-  const row = (i: number) => embeddings.subarray(i * shape[1], (i + 1) * shape[1]);
-  console.log(`Nearest of ${sentences.length} sentences, by cosine:`);
-  for (const [q, query] of queries.entries()) {
-    const ranked = sentences
-      .map((sentence, s) => ({ sentence, cosine: dot(row(q), row(queries.length + s)) }))
-      .sort((a, b) => b.cosine - a.cosine);
-    console.log(`\n  ${query}`);
-    for (const { sentence, cosine } of ranked.slice(0, 2)) {
-      console.log(`    ${cosine.toFixed(3)}  ${sentence}`);
-    }
+function printTriples(rehearsed: Rehearsed): void {
+  const { triples, folder } = rehearsed;
+  for (const { anchor, positive, hardNegatives } of triples.slice(0, 2)) {
+    console.log(`\n  anchor         ${forTerminalLine(anchor)}`);
+    console.log(`  positive       ${forTerminalLine(positive)}`);
+    console.log(`  hard negative  ${forTerminalLine(hardNegatives[0] ?? '')}`);
   }
+  console.log(
+    `\nThe positive is nearer than the hard negative in ${nearerPositives(rehearsed)} of ` +
+      `${triples.length} examples. In ${forTerminalLine(folder, 1000)}: data, journal, answers.\n`,
+  );
 }
 
-function dot(a: Float32Array, b: Float32Array): number {
-  return a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0);
+function printNearest(nearest: readonly NearestTexts[], count: number): void {
+  console.log(`Nearest of ${count} sentences, by cosine:`);
+  for (const { query, found } of nearest) {
+    console.log(`\n  ${query}`);
+    for (const { text, cosine } of found) console.log(`    ${cosine.toFixed(3)}  ${text}`);
+  }
 }
 
 async function showSts(
   encoder: Encoder,
   data: string | undefined,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<StsTable | undefined> {
   const folder = data ?? join(sharedFolder, 'data/sts');
   if (data === undefined && !existsSync(folder)) {
     console.log(
       '\nNo STS sets found. Fetch them once with `simgpt evaluate sts --fetch DIR`, then score ' +
         'this or any model with `simgpt evaluate sts --model M --data DIR`.',
     );
-    return;
+    return undefined;
   }
-  const [sts, { evaluateSts }, { createStsReport }, { stsReportAsTable }, { modelSettings }] =
-    await Promise.all([
-      import('../evaluate/sts_data.js'),
-      import('../evaluate/sts.js'),
-      import('../evaluate/report.js'),
-      import('../evaluate/report_formats.js'),
-      import('../evaluate/model_settings.js'),
-    ]);
-  const sets = await sts.loadStsData({ folders: [folder], protocol: 'mteb', signal });
+  const { stsReportAsTable } = await import('../evaluate/report_formats.js');
   console.log('\nScoring the seven STS test sets (Spearman x 100, 95 % interval) ...\n');
-  const started = performance.now();
-  const scores = await evaluateSts(encoder, sets, { signal });
-  const seconds = (performance.now() - started) / 1000;
-  console.log(stsReportAsTable(createStsReport({ settings: modelSettings(encoder, {}), scores })));
+  const sts = await scoreSts(encoder, folder, signal);
+  console.log(stsReportAsTable(sts.report));
   console.log(
-    `${scores.distinctTexts} distinct texts encoded and scored in ${seconds.toFixed(1)} s ` +
-      `(${Math.round(scores.distinctTexts / seconds)} texts/s)`,
+    `${sts.texts} distinct texts encoded and scored in ${sts.seconds.toFixed(1)} s ` +
+      `(${Math.round(sts.texts / sts.seconds)} texts/s)`,
   );
+  return sts;
 }

@@ -1,0 +1,114 @@
+import { writeFileAtomic } from '../files/atomic.js';
+import { histogramChart } from '../report/charts.js';
+import { htmlPage } from '../report/page.js';
+import type { ReportSection } from '../report/page.js';
+import type { GradedPairsScore } from '../evaluate/graded_pairs.js';
+import { nearerPositives } from './start_steps.js';
+import type { NearestTexts, Rehearsed, StsTable } from './start_steps.js';
+
+/** What `simgpt start` found, in the order in which the page shows it. */
+export interface StartFindings {
+  readonly model: string;
+  readonly rehearsed: Rehearsed;
+  readonly nearest: readonly NearestTexts[];
+  readonly pairs: GradedPairsScore;
+  readonly sts: StsTable | undefined;
+}
+
+/** Triples that the page shows. */
+const shownTriples = 12;
+
+/** Writes everything on one page that needs no network. */
+export async function writeStartReport(path: string, findings: StartFindings): Promise<void> {
+  const { model, rehearsed, nearest, pairs, sts } = findings;
+  const sections = [
+    rehearsalSection(rehearsed),
+    {
+      title: 'Nearest sentences',
+      blocks: [
+        {
+          kind: 'table' as const,
+          columns: [{ title: 'query' }, { title: 'sentence' }, { title: 'cosine', numeric: true }],
+          rows: nearest.flatMap(({ query, found }) =>
+            found.map(({ text, cosine }, i) => [i === 0 ? query : '', text, cosine.toFixed(3)]),
+          ),
+        },
+      ],
+    },
+    scoreSection(pairs, sts),
+  ];
+  const page = await htmlPage({
+    title: 'simgpt start',
+    subtitle: model,
+    badge: 'rehearsal',
+    sections,
+  });
+  await writeFileAtomic(path, page);
+}
+
+function rehearsalSection(rehearsed: Rehearsed): ReportSection {
+  const { triples, positives, negatives } = rehearsed;
+  return {
+    title: 'Rehearsed triples',
+    blocks: [
+      {
+        kind: 'notice',
+        tone: 'warning',
+        text: 'Written by rule, without a model: for trying a run out, not for use.',
+      },
+      {
+        kind: 'figures',
+        figures: [
+          { label: 'triples', value: triples.length },
+          {
+            label: 'positive nearer than hard negative',
+            value: `${nearerPositives(rehearsed)} of ${triples.length}`,
+          },
+        ],
+      },
+      {
+        kind: 'chart',
+        title: 'Cosine with the anchor',
+        chart: histogramChart({
+          x: 'cosine',
+          range: [-0.2, 1],
+          series: [
+            { name: 'positive', values: positives },
+            { name: 'hard negative', values: negatives },
+          ],
+        }),
+      },
+      {
+        kind: 'samples',
+        samples: triples.slice(0, shownTriples).map(({ anchor, positive, hardNegatives }) => ({
+          fields: [
+            { label: 'anchor', text: anchor },
+            { label: 'positive', text: positive, tone: 'good' as const },
+            { label: 'hard negative', text: hardNegatives[0] ?? '', tone: 'bad' as const },
+          ],
+        })),
+      },
+    ],
+  };
+}
+
+function scoreSection(pairs: GradedPairsScore, sts: StsTable | undefined): ReportSection {
+  const own = ['own graded pairs', pairs.pairs, (100 * pairs.spearman).toFixed(2)] as const;
+  const tasks = (sts?.report.tasks ?? []).map(
+    ({ name, pairs: count, spearman }) => [name, count, spearman.toFixed(2)] as const,
+  );
+  return {
+    title: 'Scores, Spearman x 100',
+    blocks: [
+      {
+        kind: 'table',
+        columns: [
+          { title: 'set' },
+          { title: 'pairs', numeric: true },
+          { title: 'Spearman', numeric: true },
+        ],
+        rows: [own, ...tasks],
+      },
+    ],
+  };
+}
