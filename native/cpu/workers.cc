@@ -11,18 +11,6 @@
 namespace simgpt {
 namespace {
 
-// The calling thread's pools, one thread wide while this lives.
-class SerialScope {
- public:
-  SerialScope() : before_(at::get_num_threads()) { at::set_num_threads(1); }
-  ~SerialScope() { at::set_num_threads(before_); }
-  SerialScope(const SerialScope&) = delete;
-  SerialScope& operator=(const SerialScope&) = delete;
-
- private:
-  int before_;
-};
-
 class Pool {
  public:
   // Runs pieces 1 … count - 1, as many at once as there are threads; returns at once.
@@ -82,11 +70,14 @@ class Pool {
 
 }  // namespace
 
+SerialOperators::SerialOperators() : before_(at::get_num_threads()) { at::set_num_threads(1); }
+SerialOperators::~SerialOperators() { at::set_num_threads(before_); }
+
 void run_workers(int count, const std::function<void(int)>& work) {
   // Lives until the process ends: its threads sleep in it, and no destructor waits for them.
   static Pool& pool = *new Pool;  // NOLINT: intended leak
   static std::mutex callers;
-  const SerialScope serial;
+  const SerialOperators serial;
   const std::unique_lock<std::mutex> turn(callers, std::try_to_lock);
   if (!turn.owns_lock()) {
     for (int piece = 0; piece < count; ++piece) work(piece);

@@ -5,6 +5,20 @@
 
 namespace simgpt {
 
+// While one lives, LibTorch, OpenMP and MKL use one thread in the calling thread: for operators so
+// small that waking others costs more than they do, and whose OpenMP team would then spin beside
+// workers.
+class SerialOperators {
+ public:
+  SerialOperators();
+  ~SerialOperators();
+  SerialOperators(const SerialOperators&) = delete;
+  SerialOperators& operator=(const SerialOperators&) = delete;
+
+ private:
+  int before_;
+};
+
 // Runs work(0) … work(count - 1) at once: work(0) on the calling thread, the others on threads of
 // our own that sleep between calls. On all of them LibTorch, OpenMP and MKL use one thread, so no
 // operator waits at a barrier: an OpenMP team spins there, and on a busy machine burns three times

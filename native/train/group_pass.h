@@ -15,17 +15,6 @@ namespace simgpt {
 template <typename T>
 constexpr at::ScalarType kScalarType = std::is_same_v<T, double> ? at::kDouble : at::kFloat;
 
-// A thread's own memory.
-template <typename T>
-struct WorkerScratch {
-  std::vector<uint32_t> words;
-  std::vector<T> attention;
-  std::vector<T> prefix;       // [4, k, hidden] dropped keys and values, and their gradients
-  std::vector<T> d_attended;   // [group's rows, hidden]; the way back alone
-  std::vector<T> d_activated;  // [group's rows, intermediate]
-  std::vector<T> d_mixed;      // [group's rows, hidden]
-};
-
 template <typename T>
 struct GroupPass {
   const TrainSpec& spec;
@@ -66,8 +55,20 @@ T* mutable_numbers(const at::Tensor& tensor) {
 void run_tasks(int64_t count, const CancelToken& cancel,
                const std::function<void(int64_t task, int worker)>& work);
 
+// Makes a worker's memory large enough for any group of the pass.
 template <typename T>
-WorkerScratch<T> make_scratch(const PassRows& rows, const TrainSpec& spec, bool backward);
+void fit_scratch(WorkerScratch<T>& scratch, const PassRows& rows, const TrainSpec& spec,
+                 bool backward);
+
+// The first `count` numbers of a memory that grows where it must.
+template <typename T>
+T* fit(at::Tensor& memory, int64_t count) {
+  if (!memory.defined() || memory.numel() < count) {
+    memory = at::Tensor();  // freed first
+    memory = at::empty({count}, kScalarType<T>);
+  }
+  return mutable_numbers<T>(memory);
+}
 
 // Attention's arguments for one sequence; prefix keys and values are dropped into the scratch.
 template <typename T>

@@ -23,13 +23,24 @@ struct LayerBuffers {
   T *output_normalized, *output_inverse;
 };
 
-// What a pass writes and the way back reads.
+// What a pass writes and the way back reads, in the network's memory: good until its next pass.
 template <typename T>
 struct PassBuffers {
-  at::Tensor storage;
   std::vector<T*> hidden;  // H^(0) to H^(L), [rows, hidden]
   T *embedding_normalized, *embedding_inverse;
   std::vector<LayerBuffers<T>> layers;
+};
+
+// A thread's own memory.
+template <typename T>
+struct WorkerScratch {
+  std::vector<uint32_t> words;
+  std::vector<T> attention;
+  std::vector<T> prefix;       // [4, k, hidden] dropped keys and values, and their gradients
+  std::vector<T> d_attended;   // [group's rows, hidden]; the way back alone
+  std::vector<T> d_activated;  // [group's rows, intermediate]
+  std::vector<T> d_mixed;      // [group's rows, hidden]
+  at::Tensor pass;             // buffers of a group, where a pass is not kept
 };
 
 template <typename T>
@@ -46,16 +57,21 @@ class Network {
   // kept         filled where given; else every buffer is a thread's own and used again
   // returns      [sequences, poolings * hidden] in the order of rows.sequences
   at::Tensor forward(const PassRows& rows, const PassDraws& draws, const at::Tensor& prompt,
-                     PassBuffers<T>* kept, const CancelToken& cancel) const;
+                     PassBuffers<T>* kept, const CancelToken& cancel);
   // Adds to the gradients of every trained parameter of the encoder, and to prompt_gradient.
   // gradients    of the states that a pooling reads; `last` is written over
   void backward(const PassRows& rows, const PassDraws& draws, const at::Tensor& prompt,
                 at::Tensor& prompt_gradient, const PassBuffers<T>& kept, HiddenStates gradients,
-                const CancelToken& cancel) const;
+                const CancelToken& cancel);
+
+  int64_t memory_bytes() const;
 
  private:
   const TrainSpec& spec_;
   const ParameterSet& parameters_;
+  // Kept from step to step: fresh pages cost a step a sixth of its time.
+  at::Tensor kept_, way_;
+  std::vector<WorkerScratch<T>> scratch_;
 };
 
 }  // namespace simgpt

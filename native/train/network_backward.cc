@@ -12,23 +12,23 @@ namespace {
 template <typename T>
 struct Way {
   at::Tensor d_hidden;  // [rows, hidden] of the state that is reached
-  at::Tensor storage;
   ProductGradients<T> products[2];
   at::Tensor sums[2];         // [groups, SumPlaces::width]
   at::Tensor embedding_sums;  // [groups, 2 hidden]
   SumPlaces places;
 
-  Way(const TrainSpec& spec, const PassRows& rows, at::Tensor d_last)
+  Way(const TrainSpec& spec, const PassRows& rows, at::Tensor d_last, at::Tensor& memory)
       : d_hidden(std::move(d_last)), places(spec) {
     const int64_t hidden = spec.encoder.config.hidden_size;
     const int64_t inner = spec.encoder.config.intermediate_size;
     const int64_t count = rows.packed.rows;
-    storage = at::empty({2, count * (5 * hidden + inner)}, kScalarType<T>);
+    const int64_t half_numbers = count * (5 * hidden + inner);
+    T* numbers = fit<T>(memory, 2 * half_numbers);
     const auto groups = std::ssize(rows.groups);
     for (int64_t half = 0; half < 2; ++half) {
-      T* memory = mutable_numbers<T>(storage) + half * storage.size(1);
-      products[half] = {memory, memory + count * 3 * hidden, memory + count * 4 * hidden,
-                        memory + count * (4 * hidden + inner)};
+      T* first = numbers + half * half_numbers;
+      products[half] = {first, first + count * 3 * hidden, first + count * 4 * hidden,
+                        first + count * (4 * hidden + inner)};
       sums[half] = at::empty({groups, places.width}, kScalarType<T>);
     }
     embedding_sums = at::zeros({groups, 2 * hidden}, kScalarType<T>);
@@ -205,21 +205,21 @@ void add_table_gradients(const ParameterSet& parameters, const TrainSpec& spec,
 template <typename T>
 void Network<T>::backward(const PassRows& rows, const PassDraws& draws, const at::Tensor& prompt,
                           at::Tensor& prompt_gradient, const PassBuffers<T>& kept,
-                          HiddenStates gradients, const CancelToken& cancel) const {
+                          HiddenStates gradients, const CancelToken& cancel) {
   const c10::InferenceMode inference;
   const int64_t layer_count = spec_.encoder.config.layer_count;
   if (gradients.first.defined() && layer_count == 1) gradients.last.add_(gradients.first);
-  Way<T> way(spec_, rows, gradients.last);
-  std::vector<WorkerScratch<T>> scratch(thread_count());
+  Way<T> way(spec_, rows, gradients.last, way_);
+  scratch_.resize(thread_count());
   std::vector<std::function<void()>> weights;  // of the layer above
   const auto groups = std::ssize(rows.groups);
   // Groups first: they are the longer tasks.
   const auto run = [&](const auto& group_work) {
     run_tasks(groups + std::ssize(weights), cancel, [&](int64_t task, int worker) {
       if (task >= groups) return weights[task - groups]();
-      if (scratch[worker].words.empty()) scratch[worker] = make_scratch<T>(rows, spec_, true);
+      fit_scratch<T>(scratch_[worker], rows, spec_, /*backward=*/true);
       group_work(GroupPass<T>{spec_, parameters_, rows, draws, prompt, kept, rows.groups[task],
-                              scratch[worker], cancel});
+                              scratch_[worker], cancel});
     });
   };
   for (int64_t layer = layer_count - 1; layer >= 0; --layer) {
@@ -237,9 +237,9 @@ void Network<T>::backward(const PassRows& rows, const PassDraws& draws, const at
 
 template void Network<float>::backward(const PassRows&, const PassDraws&, const at::Tensor&,
                                        at::Tensor&, const PassBuffers<float>&, HiddenStates,
-                                       const CancelToken&) const;
+                                       const CancelToken&);
 template void Network<double>::backward(const PassRows&, const PassDraws&, const at::Tensor&,
                                         at::Tensor&, const PassBuffers<double>&, HiddenStates,
-                                        const CancelToken&) const;
+                                        const CancelToken&);
 
 }  // namespace simgpt

@@ -175,12 +175,11 @@ int64_t lay_out(PassBuffers<T>& buffers, T* memory, const EncoderConfig& config,
 }
 
 template <typename T>
-PassBuffers<T> allocate(const EncoderConfig& config, int64_t rows, int64_t kept_numbers,
-                        bool every_layer) {
+PassBuffers<T> buffers_in(at::Tensor& memory, const EncoderConfig& config, int64_t rows,
+                          int64_t kept_numbers, bool every_layer) {
   PassBuffers<T> buffers;
   const int64_t count = lay_out<T>(buffers, nullptr, config, rows, kept_numbers, every_layer);
-  buffers.storage = at::empty({count}, kScalarType<T>);
-  lay_out<T>(buffers, mutable_numbers<T>(buffers.storage), config, rows, kept_numbers, every_layer);
+  lay_out<T>(buffers, fit<T>(memory, count), config, rows, kept_numbers, every_layer);
   return buffers;
 }
 
@@ -205,24 +204,25 @@ void run_tasks(int64_t count, const CancelToken& cancel,
 }
 
 template <typename T>
-WorkerScratch<T> make_scratch(const PassRows& rows, const TrainSpec& spec, bool backward) {
+void fit_scratch(WorkerScratch<T>& scratch, const PassRows& rows, const TrainSpec& spec,
+                 bool backward) {
   const EncoderConfig& config = spec.encoder.config;
   const int64_t k = spec.prompt_length, size = config.hidden_size / config.head_count;
   int64_t most = 0;
   for (const PassGroup& group : rows.groups) most = std::max(most, group.rows);
-  WorkerScratch<T> scratch;
-  scratch.words.resize(std::max(config.hidden_size, rows.longest * (k + rows.longest)));
-  scratch.attention.resize(attention_scratch(rows.longest, k, size));
-  scratch.prefix.resize(4 * k * config.hidden_size);
-  if (backward) {
-    scratch.d_attended.resize(most * config.hidden_size);
-    scratch.d_activated.resize(most * config.intermediate_size);
-    scratch.d_mixed.resize(most * config.hidden_size);
-  }
-  return scratch;
+  const auto grow = [](auto& memory, int64_t count) {
+    if (std::ssize(memory) < count) memory.resize(static_cast<size_t>(count));
+  };
+  grow(scratch.words, std::max(config.hidden_size, rows.longest * (k + rows.longest)));
+  grow(scratch.attention, attention_scratch(rows.longest, k, size));
+  grow(scratch.prefix, 4 * k * config.hidden_size);
+  if (!backward) return;
+  grow(scratch.d_attended, most * config.hidden_size);
+  grow(scratch.d_activated, most * config.intermediate_size);
+  grow(scratch.d_mixed, most * config.hidden_size);
 }
-template WorkerScratch<float> make_scratch(const PassRows&, const TrainSpec&, bool);
-template WorkerScratch<double> make_scratch(const PassRows&, const TrainSpec&, bool);
+template void fit_scratch(WorkerScratch<float>&, const PassRows&, const TrainSpec&, bool);
+template void fit_scratch(WorkerScratch<double>&, const PassRows&, const TrainSpec&, bool);
 
 template <typename T>
 AttentionRows<T> attention_rows(const GroupPass<T>& pass, const PassSequence& sequence,
@@ -284,25 +284,26 @@ int64_t Network<T>::kept_bytes(int64_t length) const {
 template <typename T>
 at::Tensor Network<T>::forward(const PassRows& rows, const PassDraws& draws,
                                const at::Tensor& prompt, PassBuffers<T>* kept,
-                               const CancelToken& cancel) const {
+                               const CancelToken& cancel) {
   const EncoderConfig& config = spec_.encoder.config;
   const auto width = config.hidden_size * std::ssize(spec_.encoder.pooling);
   at::Tensor pooled = at::empty({std::ssize(rows.sequences), width}, kScalarType<T>);
   if (kept != nullptr) {
-    *kept = allocate<T>(config, rows.packed.rows, rows.kept_numbers, /*every_layer=*/true);
+    *kept = buffers_in<T>(kept_, config, rows.packed.rows, rows.kept_numbers, true);
   }
   int64_t most_rows = 0, most_kept = 0;
   for (const PassGroup& group : rows.groups) {
     most_rows = std::max(most_rows, group.rows);
     most_kept = std::max(most_kept, group.kept_numbers);
   }
-  std::vector<WorkerScratch<T>> scratch(thread_count());
+  scratch_.resize(thread_count());
   std::vector<PassBuffers<T>> own(thread_count());
   run_tasks(std::ssize(rows.groups), cancel, [&](int64_t task, int worker) {
     const PassGroup& group = rows.groups[task];
-    if (scratch[worker].words.empty()) {
-      scratch[worker] = make_scratch<T>(rows, spec_, /*backward=*/false);
-      if (kept == nullptr) own[worker] = allocate<T>(config, most_rows, most_kept, false);
+    WorkerScratch<T>& scratch = scratch_[worker];
+    fit_scratch<T>(scratch, rows, spec_, /*backward=*/false);
+    if (kept == nullptr && own[worker].hidden.empty()) {
+      own[worker] = buffers_in<T>(scratch.pass, config, most_rows, most_kept, false);
     }
     const bool keeps = kept != nullptr;
     const GroupPass<T> pass{spec_,
@@ -312,7 +313,7 @@ at::Tensor Network<T>::forward(const PassRows& rows, const PassDraws& draws,
                             prompt,
                             keeps ? *kept : own[worker],
                             group,
-                            scratch[worker],
+                            scratch,
                             cancel,
                             keeps ? 0 : group.row,
                             keeps ? 0 : group.kept};
@@ -321,6 +322,25 @@ at::Tensor Network<T>::forward(const PassRows& rows, const PassDraws& draws,
     pool(pass, pooled);
   });
   return pooled;
+}
+
+template <typename T>
+int64_t Network<T>::memory_bytes() const {
+  size_t bytes = 0;
+  const auto add = [&](const at::Tensor& memory) {
+    bytes += memory.defined() ? memory.nbytes() : 0;
+  };
+  add(kept_);
+  add(way_);
+  for (const WorkerScratch<T>& scratch : scratch_) {
+    add(scratch.pass);
+    bytes += scratch.words.size() * sizeof(uint32_t);
+    for (const auto* part : {&scratch.attention, &scratch.prefix, &scratch.d_attended,
+                             &scratch.d_activated, &scratch.d_mixed}) {
+      bytes += part->size() * sizeof(T);
+    }
+  }
+  return static_cast<int64_t>(bytes);
 }
 
 template class Network<float>;

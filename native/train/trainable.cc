@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cpu/workers.h"
 #include "encoder/chunks.h"
 #include "encoder/pooling.h"
 #include "error.h"
@@ -46,9 +47,10 @@ class Model final : public TrainableModel {
   std::vector<Parameter>& parameters() override { return parameters_.list; }
   void parameters_changed() override { stale_ = true; }
   void zero_gradients() override {
-    for (Parameter& parameter : parameters_.list) {
-      if (parameter.grad.defined()) parameter.grad.zero_();
-    }
+    run_tasks(std::ssize(parameters_.list), CancelToken(), [&](int64_t task, int) {
+      at::Tensor gradient = parameters_.list[task].grad;
+      if (gradient.defined()) gradient.zero_();
+    });
   }
 
   at::Tensor embed(const TrainRows& rows, const std::optional<DropoutKey>& key,
@@ -65,7 +67,7 @@ class Model final : public TrainableModel {
     if (evaluating && !spec_.head_when_evaluating && spec_.encoder.head != Head::kNone) {
       return pooled;
     }
-    return projection_.forward(pooled);
+    return project(pooled);
   }
 
   AccumulateResult accumulate(const TrainRows& rows, const AccumulateOptions& options,
@@ -116,7 +118,9 @@ class Model final : public TrainableModel {
     if (parameters_.projection.empty() || headless) return pooled_width();
     return parameters_.projection.back().weight.size(0);
   }
-  int64_t memory_bytes() const override { return parameters_.memory_bytes(); }
+  int64_t memory_bytes() const override {
+    return parameters_.memory_bytes() + network_.memory_bytes();
+  }
   const TrainSpec& spec() const override { return spec_; }
 
  private:
@@ -130,6 +134,11 @@ class Model final : public TrainableModel {
     if (!stale_) return;
     parameters_.refresh();
     stale_ = false;
+  }
+
+  at::Tensor project(const at::Tensor& pooled) {
+    const SerialOperators serial;
+    return projection_.forward(pooled);
   }
 
   at::Tensor make_pooled(const TrainRows& rows) const {
@@ -226,12 +235,13 @@ AccumulateResult Model<T>::accumulate_chunks(const TrainRows& rows,
     last_rows = arrange_rows(rows, chunk.sequences, spec_);
     put_rows(pooled, chunk, forward(last_rows, draws, last ? &last_kept : nullptr, cancel));
   }
-  const at::Tensor embeddings = projection_.forward(pooled);
+  const at::Tensor embeddings = project(pooled);
   const at::Tensor d_embeddings = gradient(embeddings);
   if (d_embeddings.sizes() != embeddings.sizes() ||
       d_embeddings.scalar_type() != embeddings.scalar_type()) {
     throw Error(ErrorKind::kType, "expected a gradient of the embeddings' shape and dtype");
   }
+  const SerialOperators serial;
   const at::Tensor d_pooled = projection_.backward(d_embeddings);
   AccumulateResult result;
   result.chunks = std::ssize(chunks);
@@ -240,7 +250,6 @@ AccumulateResult Model<T>::accumulate_chunks(const TrainRows& rows,
   for (auto chunk = chunks.rbegin(); chunk != chunks.rend(); ++chunk) {
     if (chunk != chunks.rbegin()) {
       last_rows = arrange_rows(rows, chunk->sequences, spec_);
-      last_kept = {};  // freed before the next is made
       forward(last_rows, draws, &last_kept, cancel);
     }
     back(last_rows, draws, last_kept, d_pooled.index_select(0, places(*chunk)), cancel);
