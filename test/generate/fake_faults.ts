@@ -68,16 +68,34 @@ const cutShort: Fault['answer'] = (response, good) => {
   response.write(text.slice(0, 20), () => response.destroy());
 };
 
-const endless: Fault['answer'] = (response) => {
-  response.writeHead(200, { 'content-type': 'application/json' });
-  const chunk = Buffer.alloc(256 * 1024, 0x20);
-  const more = (): void => {
-    if (response.destroyed) return;
-    if (response.write(chunk)) setImmediate(more);
-    else response.once('drain', more);
+/** Writes blanks as fast as they are taken, for ever, or as many as the header tells. */
+function flood(headers: Headers): Fault['answer'] {
+  return (response) => {
+    response.writeHead(200, { 'content-type': 'application/json', ...headers });
+    const chunk = Buffer.alloc(256 * 1024, 0x20);
+    const more = (): void => {
+      if (response.destroyed) return;
+      if (response.write(chunk)) setImmediate(more);
+      else response.once('drain', more);
+    };
+    more();
   };
-  more();
+}
+
+/** A byte at a time: never silent for long, and never done. */
+const drip: Fault['answer'] = (response) => {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  const timer = setInterval(() => response.write(' '), 10);
+  response.on('close', () => clearInterval(timer));
 };
+
+/** Below what Node would send by itself: header lines without end of their own. */
+function headerLines(count: number): Fault['answer'] {
+  return (response) => {
+    const lines = Array.from({ length: count }, (_, i) => `x-${i}: a\r\n`).join('');
+    response.socket?.write(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n${lines}\r\n{}`);
+  };
+}
 
 const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
 const gzipped = (bytes: Buffer): Fault['answer'] => {
@@ -134,7 +152,10 @@ export const faults: Readonly<Record<string, Fault>> = {
   },
   cut: { billed: true, answer: cutShort },
   reset: { billed: true, answer: (response) => response.destroy() },
-  endless: { billed: true, answer: endless },
+  endless: { billed: true, answer: flood({}) },
+  gigabyte: { billed: true, answer: flood({ 'content-length': '1000000000' }) },
+  drip: { billed: true, answer: drip },
+  manyHeaders: { billed: true, answer: headerLines(100_000) },
   bomb: { billed: true, answer: gzipped(bomb) },
   badGzip: { billed: true, answer: gzipped(Buffer.from('not gzip')) },
   gzip: {
@@ -171,6 +192,7 @@ export const faults: Readonly<Record<string, Fault>> = {
   noUsage: usage(undefined),
   negativeUsage: usage({ prompt_tokens: -1, completion_tokens: 5, total_tokens: 4 }),
   wrongTotal: usage({ prompt_tokens: 3, completion_tokens: 5, total_tokens: 4 }),
+  hugeUsage: usage({ prompt_tokens: 3, completion_tokens: 1_000_000, total_tokens: 1_000_003 }),
   textUsage: usage({ prompt_tokens: '3', completion_tokens: 5 }),
   duplicateId: changed((good) => ({ ...good, id: 'chatcmpl-again' })),
 };

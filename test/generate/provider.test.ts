@@ -57,6 +57,8 @@ stall unknown idle retry
 cut unknown cut retry
 reset unknown cut retry
 endless unknown bodyTooLarge retry
+gigabyte unknown bodyTooLarge retry
+manyHeaders unknown headersTooLarge retry
 bomb unknown bodyTooLarge retry
 badGzip unknown encoding retry
 bigHeaders unknown headersTooLarge retry
@@ -87,6 +89,7 @@ noUsage ok ok done
 negativeUsage ok ok done
 wrongTotal ok ok done
 textUsage ok ok done
+hugeUsage ok ok done
 duplicateId ok ok done`
   .trim()
   .split('\n');

@@ -1,3 +1,5 @@
+import { lookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
@@ -52,19 +54,41 @@ export function isLoopback(url: URL): boolean {
   return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
 }
 
+type Lookup = typeof lookup;
+
 /**
- * The connections to one server. A plain-http address never goes through a proxy, which would read
- * the key; an https one is tunnelled by the proxy that HTTPS_PROXY and NO_PROXY name.
+ * The connections to one server. What is on this machine is reached directly, and only there: a proxy
+ * would read what is sent in plain http, and a name such as `localhost` may be made to mean another
+ * machine. Everything else goes by the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name.
  */
 export function createDispatcher(baseUrl: URL, limits: ExchangeLimits): Dispatcher {
+  const isPlainLocal = baseUrl.protocol === 'http:' && isLoopback(baseUrl);
   const options = {
     maxHeaderSize: limits.headerBytes,
     // Our own two clocks bound the wait; these would cut a slow answer before its time.
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: { timeout: Math.min(limits.callMs, 10_000) },
+    connect: {
+      timeout: Math.min(limits.callMs, 10_000),
+      ...(isPlainLocal ? { lookup: loopbackOnly(lookup) } : {}),
+    },
   };
-  return baseUrl.protocol === 'https:' ? new EnvHttpProxyAgent(options) : new Agent(options);
+  return isPlainLocal ? new Agent(options) : new EnvHttpProxyAgent(options);
+}
+
+/** A look-up that finds addresses of this machine alone. */
+export function loopbackOnly(resolve: Lookup): LookupFunction {
+  return (host, options, callback) => {
+    resolve(host, { ...options, all: true }, (error, found) => {
+      const here = (found ?? []).filter(({ address }) => /^(127\.|::1$)/.test(address));
+      const first = here[0];
+      if (first === undefined) {
+        const elsewhere = `expected ${host} to be this machine, received another address`;
+        callback(error ?? Object.assign(new Error(elsewhere), { code: 'ENOTFOUND' }), []);
+      } else if (options.all === true) callback(null, here);
+      else callback(null, first.address, first.family);
+    });
+  };
 }
 
 class ExchangeFailure extends Error {
@@ -135,6 +159,8 @@ function transmit(
       onResponseStart: (_, status, fields) => {
         if (status < 200) return;
         answered = { status, headers: headerMap(fields) };
+        const told = Number(answered.headers.get('content-length') ?? 0);
+        if (told > limits.bodyBytes) return giveUp('bodyTooLarge');
         const isPlain = status === 200 && !answered.headers.has('content-encoding');
         body = bodyReader(limits.bodyBytes, isPlain ? outgoing.sink : undefined);
         idle = setTimeout(() => giveUp('idle'), limits.idleMs);
