@@ -23,6 +23,7 @@ export interface GenerationFlags {
   readonly provider: 'openai' | 'rehearsal';
   readonly format: WrittenFormat;
   readonly nearDuplicates?: number;
+  readonly sameMeaning?: number;
   readonly set?: Readonly<Record<string, string>>;
   readonly templates?: string;
   readonly slotWeights?: string;
@@ -75,6 +76,12 @@ export function generationOptions(): Option[] {
     )
       .preset('0.8')
       .argParser(shareArgument),
+    new Option(
+      '--same-meaning [cosine]',
+      'drop rows whose anchor says the same as an earlier one by --model, 0.95 unless given',
+    )
+      .preset('0.95')
+      .argParser(shareArgument),
     new Option('--llm <name>', "the model, by the server's name for it"),
     new Option(
       '--base-url <url>',
@@ -110,7 +117,7 @@ export function generationOptions(): Option[] {
       .choices(['retry', 'fail'])
       .default('retry'),
     new Option('--price-table <file>', 'prices by model, for money beside tokens'),
-    new Option('--model <path or id>', 'an encoder: report.html shows similarities by it'),
+    new Option('--model <path or id>', 'an encoder: for the report, and for --same-meaning'),
     new Option('--no-report', 'write no card.md and no report.html'),
     new Option('--dry-run', 'print calls, tokens, money and the first three prompts; call nothing'),
     new Option('--retry-failed', 'try the calls again that were given up'),

@@ -1,7 +1,8 @@
 // One run of a recipe from the command line: everything checked before the first call is paid for.
+import { basename } from 'node:path';
+
 import { formatOfName } from '../dataset/input.js';
 import { canonicalHash, withoutUndefined } from '../files/canonical_json.js';
-import type { RowFilter } from '../generate/artefact.js';
 import type { GenerateOptions, GenerateResult } from '../generate/generate.js';
 import type { GenerationInput } from '../generate/input_rows.js';
 import type { Provider } from '../generate/provider.js';
@@ -11,6 +12,8 @@ import { withBatches } from './generation_batches.js';
 import { exitCodes } from './exit_codes.js';
 import { exampleColumns } from './example_columns.js';
 import type { ExitCode } from './exit_codes.js';
+import { likenessOf } from './generation_likeness.js';
+import type { Likeness } from './generation_likeness.js';
 import type { GenerationFlags } from './generation_options.js';
 import { describeEstimate, describeResult } from './generation_text.js';
 import { interruptedWith, interruptSignal } from './interrupt.js';
@@ -32,7 +35,10 @@ export async function runGeneration(
   readInput?: ReadInput,
 ): Promise<GenerateResult | undefined> {
   const model = modelOf(flags);
-  const run = await prepareRun(recipeName, model, flags, readInput);
+  await using likeness = await likenessOf(flags);
+  // The estimate's made-up answers are all alike.
+  const near = flags.dryRun === true ? undefined : likeness.nearDuplicates;
+  const run = await prepareRun(recipeName, model, flags, near, readInput);
   if (flags.dryRun === true) {
     await printEstimate(run, flags);
     return undefined;
@@ -45,7 +51,8 @@ export async function runGeneration(
   const { generate } = await import('../generate/generate.js');
   const result: GenerateResult = await generate({
     ...run,
-    ...(await outputHooks(flags)),
+    filters: likeness.filters,
+    otherFiles: otherFilesOf(flags),
     folder: flags.output,
     caps: { tokens: flags.maxTokensTotal, calls: flags.maxCalls },
     baseUrl: server.baseUrl,
@@ -71,25 +78,13 @@ export async function runGeneration(
   return result;
 }
 
-/** Filters and forms that the flags ask for; their modules are loaded for those alone. */
-async function outputHooks({
-  format,
-  nearDuplicates,
-}: GenerationFlags): Promise<Pick<GenerateOptions, 'filters' | 'otherFiles'>> {
-  const filters = nearDuplicates === undefined ? [] : await nearDuplicateFilter(nearDuplicates);
-  return {
-    filters: () => filters.map((make) => make()),
-    otherFiles: async (folder) => {
-      if (format === 'jsonl') return [];
-      const { writeOtherForm } = await import('../generate/other_forms.js');
-      return [await writeOtherForm(folder, format)];
-    },
+/** The second form of the rows that the flags ask for. */
+function otherFilesOf({ format }: GenerationFlags): NonNullable<GenerateOptions['otherFiles']> {
+  return async (folder) => {
+    if (format === 'jsonl') return [];
+    const { writeOtherForm } = await import('../generate/other_forms.js');
+    return [await writeOtherForm(folder, format)];
   };
-}
-
-async function nearDuplicateFilter(threshold: number): Promise<(() => RowFilter)[]> {
-  const { nearDuplicateRows } = await import('../generate/near_duplicate_rows.js');
-  return [() => nearDuplicateRows(threshold)];
 }
 
 const rehearsalNote =
@@ -110,6 +105,7 @@ async function prepareRun(
   recipeName: string,
   model: string,
   flags: GenerationFlags,
+  nearDuplicates: Likeness['nearDuplicates'],
   readInput: ReadInput | undefined,
 ): Promise<PreparedRun> {
   const [{ loadTemplates }, { loadRefusals }, { recipeByName }] = await Promise.all([
@@ -122,7 +118,8 @@ async function prepareRun(
   const refusals = await loadRefusals(folder);
   const settings = flags.set === undefined ? {} : { settings: flags.set };
   const personas = await personasFor(recipeName, flags);
-  const recipe = recipeByName(recipeName, { templates, personas, ...settings });
+  const near = nearDuplicates === undefined ? {} : { nearDuplicates };
+  const recipe = recipeByName(recipeName, { templates, personas, ...settings, ...near });
   const input = await inputOf(recipe, flags, readInput);
   const slotWeights = flags.slotWeights ?? recipe.slotWeights ?? null;
   const plan = {
@@ -155,10 +152,13 @@ async function personasFor(recipe: string, flags: GenerationFlags): Promise<read
 /** What of the flags changes rows or files, beside what the plan names. */
 function outputOf({ inputFormat, textField, idField, source, ...flags }: GenerationFlags) {
   const nearDuplicates = flags.nearDuplicates?.toString();
+  const sameMeaning = flags.sameMeaning?.toString();
+  // A path is no part of a plan, the encoder's name is.
+  const encoder = sameMeaning === undefined ? undefined : basename(flags.model ?? '');
   const format = flags.format === 'jsonl' ? undefined : flags.format;
   const columns = flags.columns === undefined ? undefined : JSON.stringify(flags.columns);
   const reading = { inputFormat, textField, idField, source, columns };
-  const given = { ...reading, format, nearDuplicates };
+  const given = { ...reading, format, nearDuplicates, sameMeaning, encoder };
   return withoutUndefined(given) as Record<string, string>;
 }
 

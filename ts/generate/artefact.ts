@@ -15,10 +15,13 @@ import type { WrittenFile } from './run_records.js';
 import { readStored } from './stored_call.js';
 import type { StoredCalls } from './stored_call.js';
 import { walkUnit } from './walk_unit.js';
+import type { WalkedUnit } from './walk_unit.js';
 
 /** A look at the rows in their order; one that it drops goes to the quarantine file. */
 export interface RowFilter {
   readonly name: string;
+  /** Shown the rows that `check` gets next, some hundreds at once. */
+  readonly look?: (rows: readonly Example[]) => Promise<void>;
   readonly check: (row: Example) => UnitDrop | undefined | Promise<UnitDrop | undefined>;
 }
 
@@ -47,8 +50,8 @@ export function writeIntermediate(
   work: StageWork<IntermediateRow>,
 ): Promise<StageResult> {
   const path = join(folder, `${work.stage.name}.jsonl`);
-  const check = (): undefined => undefined;
-  return writeRows(path, work, check, ({ id, fields }) => canonicalJson({ id, fields }));
+  const sieve = { look: async () => {}, check: () => undefined };
+  return writeRows(path, work, sieve, ({ id, fields }) => canonicalJson({ id, fields }));
 }
 
 /** Writes the examples to `folder/data.jsonl`, equal ones and those a filter drops left out. */
@@ -65,35 +68,40 @@ export function writeExampleRows(
     }
     return undefined;
   };
-  return writeRows(join(folder, dataName), work, check, serializeExample);
+  const look = async (rows: readonly Example[]): Promise<void> => {
+    for (const filter of filters) await filter.look?.(rows);
+  };
+  return writeRows(join(folder, dataName), work, { look, check }, serializeExample);
 }
 
 /** The rows of a run, whatever other form is made of them. */
 export const dataName = 'data.jsonl';
 export const quarantineName = 'quarantine.jsonl';
 
+interface Sieve<Row> {
+  readonly look: (rows: readonly Row[]) => Promise<void>;
+  readonly check: (row: Row) => UnitDrop | undefined | Promise<UnitDrop | undefined>;
+}
+
 async function writeRows<Row extends { readonly id: string }>(
   path: string,
   work: StageWork<Row>,
-  check: (row: Row) => UnitDrop | undefined | Promise<UnitDrop | undefined>,
+  { look, check }: Sieve<Row>,
   serialize: (row: Row) => string,
 ): Promise<StageResult> {
   const file = await createHashedFile(path);
   const ids = createDigestMap();
   let units = 0;
   try {
-    for await (const unit of work.units()) {
-      units += 1;
-      const walked = await walkUnit(work.stage, unit, work.prepare(unit), (call) =>
-        readStored(work.stored, call),
-      );
-      if (walked === undefined) {
-        throw new Error(`defect: unit ${unit.id} of ${work.stage.name} has no answer in the store`);
-      }
-      const { verdict, calls } = walked;
-      const quarantine = (drop: UnitDrop): Promise<void> => addDrop(work, unit, drop, calls);
-      if (verdict.kind === 'drop') await quarantine(verdict.drop);
-      else {
+    for await (const group of walkedGroups(work)) {
+      await look(group.flatMap(({ verdict }) => (verdict.kind === 'rows' ? verdict.rows : [])));
+      for (const { unit, verdict, calls } of group) {
+        units += 1;
+        const quarantine = (drop: UnitDrop): Promise<void> => addDrop(work, unit, drop, calls);
+        if (verdict.kind === 'drop') {
+          await quarantine(verdict.drop);
+          continue;
+        }
         for (const drop of verdict.drops ?? []) await quarantine(drop);
         for (const row of verdict.rows) {
           const drop = await check(row);
@@ -108,6 +116,29 @@ async function writeRows<Row extends { readonly id: string }>(
     await file.abort();
     throw error;
   }
+}
+
+/** Units that are looked at together: enough for an encoder, few enough to stay small. */
+const groupUnits = 256;
+
+async function* walkedGroups<Row>(
+  work: StageWork<Row>,
+): AsyncGenerator<(WalkedUnit<Row> & { readonly unit: Unit })[]> {
+  let group: (WalkedUnit<Row> & { readonly unit: Unit })[] = [];
+  for await (const unit of work.units()) {
+    const walked = await walkUnit(work.stage, unit, work.prepare(unit), (call) =>
+      readStored(work.stored, call),
+    );
+    if (walked === undefined) {
+      throw new Error(`defect: unit ${unit.id} of ${work.stage.name} has no answer in the store`);
+    }
+    group.push({ ...walked, unit });
+    if (group.length === groupUnits) {
+      yield group;
+      group = [];
+    }
+  }
+  if (group.length > 0) yield group;
 }
 
 /** One line of the quarantine file: what was dropped, why, and what had been answered. */

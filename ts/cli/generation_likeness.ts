@@ -1,0 +1,62 @@
+// What a run drops as too like what it has: by characters, by an encoder's word, as the flags say.
+import type { Encoder } from '../encoder/encoder.js';
+import type { RowFilter } from '../generate/artefact.js';
+import type { FindNearDuplicates } from '../generate/recipes/options.js';
+import type { EmbedTexts } from '../generate/same_meaning.js';
+import type { GenerationFlags } from './generation_options.js';
+
+export interface Likeness extends AsyncDisposable {
+  /** For the rows of a run; made anew for each pass over them. */
+  readonly filters: () => readonly RowFilter[];
+  /** For what a recipe makes its units of, such as brainstormed tasks. */
+  readonly nearDuplicates: FindNearDuplicates | undefined;
+}
+
+/** The encoder is loaded when the first text is compared. Throws RangeError where none is named. */
+export async function likenessOf({
+  nearDuplicates,
+  sameMeaning,
+  model,
+}: Pick<GenerationFlags, 'nearDuplicates' | 'sameMeaning' | 'model'>): Promise<Likeness> {
+  if (sameMeaning !== undefined && model === undefined) {
+    throw new RangeError('expected --model to name an encoder for --same-meaning, received none');
+  }
+  const [{ nearDuplicateRows }, meaning] = await Promise.all([
+    import('../generate/near_duplicate_rows.js'),
+    import('../generate/same_meaning.js'),
+  ]);
+  const loaded = lazyEncoder(model ?? '');
+  const filters: (() => RowFilter)[] = [];
+  const finders: FindNearDuplicates[] = [];
+  if (nearDuplicates !== undefined) {
+    filters.push(() => nearDuplicateRows(nearDuplicates));
+    finders.push(meaning.textsNearlyEqual(nearDuplicates));
+  }
+  if (sameMeaning !== undefined) {
+    filters.push(() => meaning.rowsOfSameMeaning(loaded.embed, sameMeaning));
+    finders.push(meaning.textsOfSameMeaning(loaded.embed, sameMeaning));
+  }
+  const find: FindNearDuplicates = async (texts) => {
+    const found = await Promise.all(finders.map((finder) => finder(texts)));
+    return new Set(found.flatMap((indices) => [...indices]));
+  };
+  return {
+    filters: () => filters.map((make) => make()),
+    nearDuplicates: finders.length === 0 ? undefined : find,
+    [Symbol.asyncDispose]: loaded.dispose,
+  };
+}
+
+function lazyEncoder(model: string): { embed: EmbedTexts; dispose: () => Promise<void> } {
+  let encoder: Promise<Encoder> | undefined;
+  return {
+    embed: async (texts) => {
+      encoder ??= import('../encoder/encoder.js').then(({ Encoder: loaded }) => loaded.load(model));
+      const { embeddings } = await (await encoder).embed(texts, { normalize: true });
+      return { embeddings, dimensions: (await encoder).dimensions };
+    },
+    dispose: async () => {
+      await (await encoder)?.[Symbol.asyncDispose]();
+    },
+  };
+}
