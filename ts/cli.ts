@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
   label: () => import('./cli/label.js'),
   judge: () => import('./cli/judge.js'),
   curate: () => import('./cli/curate.js'),
+  report: () => import('./cli/report.js'),
   ledger: () => import('./cli/ledger.js'),
   verify: () => import('./cli/verify.js'),
   data: () => import('./cli/data.js'),

@@ -33,12 +33,23 @@ test('card and report tell counts, costs, lengths, similarities and rows', async
         model: 'ruler',
         positives,
         hardNegatives: drawn.map((_, i) => (i === 0 ? NaN : 0.1)),
+        // The first ten anchors are one text said ten times, the others have nothing in common.
+        anchors: {
+          embeddings: Float32Array.from({ length: 900 }, (_, i) =>
+            i % 30 === Math.max(Math.floor(i / 30), 9) ? 1 : 0,
+          ),
+          dimensions: 30,
+        },
       };
     },
   });
   assert.equal(rows.length, 30);
   const report = await readFile(join(folder, 'report.html'), 'utf8');
   assert.match(report, /The positive is the more similar one in 29 of 29/);
+  assert.match(report, /near duplicates<\/dt><dd>9<\/dd>/);
+  assert.match(report, /33.3 %<\/dd><dd class="note">10 of 30 anchors/);
+  assert.match(report, /k-means on their embeddings, k 3, seed 0/);
+  assert.match(report, /<td>hard negative<\/td><td class="number">30<\/td>/);
   assert.match(report, /Cosine by ruler, 30 rows/);
   assert.match(report, /Boat \d+ leaves the harbour/);
   assert.doesNotMatch(report, /<script(?! type="application\/json")/);

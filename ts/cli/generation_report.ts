@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import type { Example } from '../generate/example.js';
 import type { GenerateResult } from '../generate/generate.js';
-import type { PairSimilarities } from '../generate/report_page.js';
+import type { PairSimilarities, RunReportOptions } from '../generate/report_page.js';
 import type { Commit, GenerationPlan } from '../generate/run_records.js';
 import type { GenerationFlags } from './generation_options.js';
 
@@ -15,18 +15,32 @@ export async function reportRun(
   { kind, commit, ledger }: GenerateResult & { readonly commit: Commit },
   { model, priceTable }: Pick<GenerationFlags, 'model' | 'priceTable'>,
 ): Promise<void> {
-  const { cardName, reportName, writeRunReport } = await import('../generate/report_page.js');
+  const { cardName, reportName } = await import('../generate/report_page.js');
   const names = [cardName, reportName];
   const there = await Promise.all(names.map((name) => lstat(join(folder, name)).catch(() => null)));
   if (kind === 'finishedBefore' && model === undefined && !there.includes(null)) return;
-  const { readPrices } = await import('../generate/prices.js');
+  await writeReport(folder, { plan, commit, ledger }, { model, priceTable });
+}
+
+/** Writes both files and returns their names. */
+export async function writeReport(
+  folder: string,
+  run: Pick<RunReportOptions, 'plan' | 'commit' | 'ledger'>,
+  {
+    model,
+    priceTable,
+  }: { readonly model?: string | undefined; readonly priceTable?: string | undefined },
+): Promise<readonly string[]> {
+  const [{ cardName, reportName, writeRunReport }, { readPrices }] = await Promise.all([
+    import('../generate/report_page.js'),
+    import('../generate/prices.js'),
+  ]);
   await writeRunReport(folder, {
-    plan,
-    commit,
-    ledger,
+    ...run,
     prices: await readPrices(priceTable),
     measure: model === undefined ? undefined : (rows) => measure(model, rows),
   });
+  return [cardName, reportName];
 }
 
 /** Cosine of each anchor with its positive and with its first hard negative. */
@@ -55,5 +69,6 @@ async function measure(model: string, rows: readonly Example[]): Promise<PairSim
     model: encoder.checkpoint.id,
     positives: rows.map((_, at) => cosine(at, positives, at)),
     hardNegatives,
+    anchors: { embeddings: anchors, dimensions: width },
   };
 }

@@ -5,8 +5,10 @@ import { withoutUndefined } from '../files/canonical_json.js';
 import { barChart, histogramChart } from '../report/charts.js';
 import { groupedNumber, htmlPage } from '../report/page.js';
 import type { ReportBlock, ReportSample, ReportSection } from '../report/page.js';
+import type { Vectors } from '../diversity/vectors.js';
 import { dataCard } from './data_card.js';
 import type { RunFacts } from './data_card.js';
+import { diversitySection } from './diversity_section.js';
 import type { Example } from './example.js';
 import type { LedgerReport } from './ledger_report.js';
 import { priceOf } from './prices.js';
@@ -21,6 +23,8 @@ export interface PairSimilarities {
   readonly positives: readonly number[];
   /** Of the same rows; NaN where a row has none. */
   readonly hardNegatives: readonly number[];
+  /** Of the anchors of the same rows. */
+  readonly anchors: Vectors;
 }
 
 export interface RunReportOptions {
@@ -30,8 +34,6 @@ export interface RunReportOptions {
   readonly prices: PriceTable;
   /** Measures rows; absent where no encoder is at hand. */
   readonly measure?: ((rows: readonly Example[]) => Promise<PairSimilarities>) | undefined;
-  /** Sections on the whole of the rows, such as their diversity. */
-  readonly sections?: readonly ReportSection[];
 }
 
 export const reportName = 'report.html';
@@ -50,12 +52,13 @@ export async function writeRunReport(folder: string, options: RunReportOptions):
     measure === undefined || drawn.length === 0 ? undefined : await measure(drawn);
   const facts = { plan, commit, ledger, summary };
   await writeFileAtomic(join(folder, cardName), dataCard(facts));
-  await writeFileAtomic(join(folder, reportName), await page(facts, options, similarities));
+  await writeFileAtomic(join(folder, reportName), await page(facts, options, drawn, similarities));
 }
 
 function page(
   facts: RunFacts,
-  { prices, sections = [] }: RunReportOptions,
+  { prices }: RunReportOptions,
+  drawn: readonly Example[],
   similarities: PairSimilarities | undefined,
 ): Promise<string> {
   const { plan, commit, ledger, summary } = facts;
@@ -70,7 +73,7 @@ function page(
       { title: 'Lengths', blocks: lengthBlocks(facts) },
       ...(similarities === undefined ? [] : [similaritySection(similarities)]),
       ...(summary.sources.size + summary.groups.size < 2 ? [] : [shareSection(facts)]),
-      ...sections,
+      ...(drawn.length === 0 ? [] : [diversitySection(drawn, similarities?.anchors)]),
       { title: 'Rows', blocks: [{ kind: 'samples', samples: summary.samples.map(sampleOf) }] },
       ...(summary.dropped.length === 0 ? [] : [dropSection(facts)]),
     ],
