@@ -13,9 +13,9 @@ let embedded = 0;
 const embed = async (texts: readonly string[]) => {
   embedded += texts.length;
   const embeddings = new Float32Array(texts.length * animals.length);
-  for (const [row, text] of texts.entries()) {
+  for (const [line, text] of texts.entries()) {
     for (const [at, animal] of animals.entries()) {
-      embeddings[row * animals.length + at] = text.includes(animal) ? 1 : 0.01;
+      embeddings[line * animals.length + at] = text.includes(animal) ? 1 : 0.01;
     }
   }
   return { embeddings, dimensions: animals.length };

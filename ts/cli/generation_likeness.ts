@@ -37,8 +37,9 @@ export async function likenessOf({
     finders.push(meaning.textsOfSameMeaning(loaded.embed, sameMeaning));
   }
   const find: FindNearDuplicates = async (texts) => {
-    const found = await Promise.all(finders.map((finder) => finder(texts)));
-    return new Set(found.flatMap((indices) => [...indices]));
+    const all = new Set<number>();
+    for (const finder of finders) for (const index of await finder(texts)) all.add(index);
+    return all;
   };
   return {
     filters: () => filters.map((make) => make()),
