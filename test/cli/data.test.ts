@@ -209,3 +209,45 @@ test('misuse is told in a sentence with exit code 2, and no file is replaced una
   assert.equal((await data('convert', 'g.jsonl', '--output', 'o.jsonl', '--overwrite')).code, 0);
   assert.equal(await text('o.jsonl'), await text('g.jsonl'));
 });
+
+test('cap keeps the first rows of a source up to its share, and a flood of near texts small', async (context) => {
+  const { data, text, write } = await scene(context);
+  const of = (source: string, i: number, anchor: string): string =>
+    canonicalJson({ anchor, hardNegatives: [], id: `${source}-${i}`, positive: `p ${i}`, source });
+  const many = Array.from({ length: 70 }, (_, i) => of('many', i, `${i * 7919} tall ships`));
+  const few = Array.from({ length: 30 }, (_, i) => of(`few-${i % 2}`, i, `${i * 104729} bees hum`));
+  await write('c.jsonl', `${[...many, ...few].join('\n')}\n`);
+  const args = ['--max-share', '0.5', '--output', 'out.jsonl', '--json'];
+  const done = await data('cap', 'c.jsonl', ...args);
+  assert.equal(done.code, 0, done.stderr);
+  const { written, dropped, groups, largestShare } = JSON.parse(done.stdout) as {
+    readonly [key: string]: number;
+  };
+  assert.deepEqual([written, dropped, groups, largestShare], [60, 40, 3, 0.5]);
+  assert.equal(await text('out.jsonl'), `${[...many.slice(0, 30), ...few].join('\n')}\n`);
+
+  const flood = Array.from({ length: 9 }, (_, i) =>
+    of('x', i, `buy the wonderful golden lamp of harbour street today ${'!'.repeat(i)}`),
+  );
+  await write('f.jsonl', `${[...generated, ...flood].join('\n')}\n`);
+  const capped = await data(
+    'cap',
+    'f.jsonl',
+    '--per',
+    'near',
+    ...args,
+    '--max-share',
+    '0.04',
+    '--overwrite',
+  );
+  assert.equal(capped.code, 0, capped.stderr);
+  const lamps = (await text('out.jsonl')).match(/golden lamp/g)!.length;
+  assert.ok(lamps >= 1 && lamps <= 0.04 * (60 + lamps), String(lamps));
+
+  const tooFew = await data('cap', 'g.jsonl', ...args, '--max-share', '0.2', '--overwrite');
+  assert.equal(tooFew.code, 2);
+  assert.match(tooFew.stderr, /expected at least 5 groups for a share of at most 0.2, received 3/);
+  const noModel = await data('cap', 'g.jsonl', '--per', 'meaning', ...args, '--overwrite');
+  assert.equal(noModel.code, 2);
+  assert.match(noModel.stderr, /expected --model to name an encoder/);
+});

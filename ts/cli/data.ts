@@ -46,6 +46,21 @@ export function register(program: Command): void {
   withOutput(subcommand('revoke', 'leave out what comes from a source', '<file>'))
     .option('--source <name>', 'rows of this data set; may be repeated', collect)
     .option('--source-id <id>', 'rows made from this input row; may be repeated', collect);
+  withOutput(subcommand('cap', 'keep the first rows of each group up to one share', '<file>'))
+    .addOption(
+      new Option('--per <what>', 'source, or anchors near one another: by 5-grams, by an encoder')
+        .choices(['source', 'near', 'meaning'] as const)
+        .default('source' as const),
+    )
+    .addOption(
+      shareOption(
+        '--max-share <share>',
+        'of the rows that stay, for any one group',
+      ).makeOptionMandatory(),
+    )
+    .addOption(shareOption('--threshold <share>', 'of near: least Jaccard similarity', 0.8))
+    .addOption(shareOption('--cosine <value>', 'of meaning: least cosine of two anchors', 0.95))
+    .option('--model <path or id>', 'of meaning: the encoder');
   withOutput(subcommand('convert', 'write the rows in another form', '<file>')).option(
     '--spreadsheet',
     "a CSV that a spreadsheet may open: a formula's text gets a leading '",
@@ -103,7 +118,7 @@ function seedOption(): Option {
   return seed.argParser(integerArgument(0, Number.MAX_SAFE_INTEGER));
 }
 
-function shareOption(flags: string, text: string, otherwise: number): Option {
+function shareOption(flags: string, text: string, otherwise?: number): Option {
   return new Option(flags, text).default(otherwise).argParser((value) => {
     const share = Number(value);
     if (value.trim() === '' || !(share > 0 && share <= 1)) {

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WrittenFormat } from '../dataset/example_writers.js';
 import { createDedup } from '../dataset/dedup.js';
+import { capShares, sharesOf } from '../diversity/shares.js';
 import { expectRewritable, goodExamples, rewriteExamples } from '../dataset/rewrite.js';
 import type { ExampleInputs, RewriteOptions, RewriteSummary } from '../dataset/rewrite.js';
 import { exampleFormatOfName } from '../dataset/example_formats.js';
@@ -12,6 +13,7 @@ import type { TrainingExample } from '../dataset/training_example.js';
 import { SimgptError } from '../errors.js';
 import type { BadRow } from '../files/quarantine.js';
 import type { DataAction, DataFlags } from './data_flags.js';
+import { groupsOf } from './data_groups.js';
 import { overlap } from './data_overlap.js';
 import { describeRewrite, describeStats } from './data_text.js';
 import { readingOf } from './example_options.js';
@@ -22,7 +24,7 @@ import { printJson, printResult } from './print.js';
 /** One function a subcommand: the files, the flags. */
 export const dataActions: Readonly<
   Record<DataAction, (paths: readonly string[], flags: DataFlags) => Promise<void>>
-> = { stats, dedup, overlap, sample, split, revoke, convert };
+> = { stats, dedup, overlap, sample, split, revoke, cap, convert };
 
 async function stats(paths: readonly string[], flags: DataFlags): Promise<void> {
   const { createStats } = await import('../dataset/stats.js');
@@ -138,6 +140,21 @@ async function hasRow(
     }
   }
   return false;
+}
+
+async function cap([path]: readonly string[], flags: DataFlags): Promise<void> {
+  const same = await twice(path!);
+  await expectRewritable(rewriteOptions(path!, flags), flags.overwrite === true);
+  const rows: { readonly anchor: string; readonly source: string }[] = [];
+  for await (const { anchor, source } of goodExamples(inputsOf([path!], flags), () => {})) {
+    rows.push({ anchor, source });
+  }
+  const groups = await groupsOf(rows, flags);
+  const kept = capShares(groups, flags.maxShare);
+  const summary = await rewrite(path!, flags, (_, index) => kept[index] === 1);
+  await same();
+  const [largest] = sharesOf(groups.filter((_, index) => kept[index] === 1));
+  await tell(summary, flags, { groups: new Set(groups).size, largestShare: largest?.share ?? 0 });
 }
 
 async function convert([path]: readonly string[], flags: DataFlags): Promise<void> {

@@ -3,7 +3,15 @@ import type { SplitPart } from '../dataset/split.js';
 import type { ExampleFlags } from './example_options.js';
 
 /** The subcommands of `simgpt data`. */
-export type DataAction = 'stats' | 'dedup' | 'overlap' | 'sample' | 'split' | 'revoke' | 'convert';
+export type DataAction =
+  | 'stats'
+  | 'dedup'
+  | 'overlap'
+  | 'sample'
+  | 'split'
+  | 'revoke'
+  | 'cap'
+  | 'convert';
 
 /** The flags of all subcommands; each has those of its help. */
 export interface DataFlags extends ExampleFlags {
@@ -26,4 +34,8 @@ export interface DataFlags extends ExampleFlags {
   readonly source?: readonly string[];
   readonly sourceId?: readonly string[];
   readonly spreadsheet?: boolean;
+  readonly per: 'source' | 'near' | 'meaning';
+  readonly maxShare: number;
+  readonly cosine: number;
+  readonly model?: string;
 }
