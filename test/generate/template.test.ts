@@ -88,6 +88,8 @@ test('each shipped template renders with every value in place and no brace left'
     const { messages, slots } = renderCall(template, inputs, { seed: 1, exampleId: 'one' });
     const whole = messages.map(({ text }) => text).join('\n');
     if (template.output.kind !== 'jsonObject') assert.doesNotMatch(whole, /[{}]/, template.id);
+    // A guideline that is absent leaves no line.
+    assert.doesNotMatch(whole, /^- *$/m, template.id);
     for (const [name, value] of slots) {
       assert.ok(whole.includes(value), `${template.id} ${name}`);
     }
@@ -170,6 +172,11 @@ const minimal = {
   decoding: { temperature: 0, maxTokens: 5 },
 };
 
+const guided = (texts: readonly string[]) => ({
+  guidelines: { order: 'fixed', texts },
+  messages: [{ role: 'user', text: 'Say {word} {guidelines}' }],
+});
+
 const shown = { messages: [{ role: 'user', text: '{word} {examples}' }] };
 
 // What is wrong, and what the error must name.
@@ -185,6 +192,14 @@ const faults: readonly (readonly [change: Record<string, unknown>, named: RegExp
   ],
   [{ messages: [{ role: 'user', text: 'nothing' }] }, /field messages: .*unused word/],
   [{ messages: [{ role: 'user', text: '{word} {' }] }, /messages\[0\]\.text: .*doubled/],
+  [guided(['Be {brief}.']), /guidelines\.texts\[0\]: .*not \{brief\}/],
+  [guided([]), /guidelines\.texts: expected at least 1/],
+  [{ guidelines: { order: 'fixed', texts: ['Be brief.'] } }, /unused guidelines/],
+  [{ slots: { guidelines: { from: 'input', lines: 'one' } } }, /slots\.guidelines: .*another name/],
+  [
+    { output: { kind: 'jsonObject', fields: ['a'], choices: { b: ['x', 'y'] } } },
+    /output\.choices: expected fields among a, not b/,
+  ],
   [{ output: { kind: 'poem' } }, /field output\.kind: expected .*"?sentence/],
   [{ decoding: { temperature: 3, maxTokens: 5 } }, /decoding\.temperature: expected at most 2/],
   [

@@ -44,6 +44,9 @@ export function renderCall(
   if (block?.as === 'text') {
     values.set('examples', shots.map((shot) => shot[0]!.text).join(block.separator));
   }
+  if (template.guidelines !== undefined) {
+    values.set('guidelines', guidelineLines(template.guidelines, slots, draws('guidelines')));
+  }
   const messages = template.messages.map(({ role, text }, index): Message => {
     const wordings = typeof text === 'string' ? [text] : text;
     const wording = wordings[pick(wordings.length, undefined, draws(`messages ${index}`))]!;
@@ -111,6 +114,23 @@ function drawValues(
     );
     return left.splice(at, 1)[0]!.value;
   });
+}
+
+/** The guidelines that say something, one a line. */
+function guidelineLines(
+  { order, texts }: NonNullable<Template['guidelines']>,
+  slots: ReadonlyMap<string, string>,
+  next: () => number,
+): string {
+  const left = texts.map((text) => fillSlots(text, slots)).filter((text) => text.trim() !== '');
+  const ordered =
+    order === 'fixed'
+      ? left
+      : Array.from(
+          { length: left.length },
+          () => left.splice(pick(left.length, undefined, next), 1)[0]!,
+        );
+  return ordered.map((text) => `- ${text}`).join('\n');
 }
 
 /** All rows in the file's order, or as many as the template asks for, drawn without repetition. */

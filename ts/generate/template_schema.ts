@@ -29,6 +29,13 @@ const drawnSlot = z.strictObject({
   differsFrom: name.optional(),
 });
 
+/** Sentences on how to write, one a line where a text has `{guidelines}`; empty ones are left out. */
+const guidelines = z.strictObject({
+  /** `shuffled`: in an order drawn per call. */
+  order: z.enum(['fixed', 'shuffled']),
+  texts: z.array(text).min(1).max(50),
+});
+
 const exampleRow = z.record(name, z.string().min(1).max(10_000));
 const exampleRows = z.array(exampleRow).min(1).max(1000);
 const exampleCount = z.int().min(0).max(1000);
@@ -102,6 +109,7 @@ export const templateSchema = z
       )
       .min(1)
       .max(20),
+    guidelines: guidelines.optional(),
     slots: z.record(name, z.discriminatedUnion('from', [inputSlot, drawnSlot])),
     examples: examples.optional(),
     output,
@@ -127,8 +135,9 @@ interface Fault {
 function* faultsOf(template: TemplateFields): Generator<Fault> {
   const { slots } = template;
   const known = new Set(Object.keys(slots));
-  if (known.has('examples')) {
-    yield { path: ['slots', 'examples'], expected: 'another name: {examples} are the rows' };
+  for (const reserved of ['examples', 'guidelines']) {
+    if (!known.has(reserved)) continue;
+    yield { path: ['slots', reserved], expected: `another name: {${reserved}} are a list` };
   }
   for (const [slot, definition] of Object.entries(slots)) {
     if (definition.from !== 'values') continue;
@@ -172,10 +181,14 @@ function* faultsOf(template: TemplateFields): Generator<Fault> {
 }
 
 function* textFaults(template: TemplateFields, known: ReadonlySet<string>): Generator<Fault> {
-  const { messages, examples: rows } = template;
+  const { messages, examples: rows, guidelines: lines } = template;
   const allowed = new Set(known);
   if (rows?.as === 'text') allowed.add('examples');
+  if (lines !== undefined) allowed.add('guidelines');
   const unused = new Set(allowed);
+  for (const [index, line] of (lines?.texts ?? []).entries()) {
+    yield* slotFaults(['guidelines', 'texts', index], line, known, unused);
+  }
   for (const [index, { text: wordings }] of messages.entries()) {
     const path = ['messages', index, 'text'];
     for (const wording of typeof wordings === 'string' ? [wordings] : wordings) {

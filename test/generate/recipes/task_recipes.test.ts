@@ -5,6 +5,7 @@ import type { RecipeOptions } from '#dist/generate/recipes/options.js';
 import { drawCharacters } from '#dist/generate/recipes/qwen3.js';
 import { recipeByName } from '#dist/generate/recipes/registry.js';
 import { apportion } from '#dist/generate/recipes/unit_counts.js';
+import { renderCall } from '#dist/generate/slots.js';
 import { loadTemplates } from '#dist/generate/template.js';
 import { runRecipe, textRows } from './run_recipe.js';
 import type { Made, Script } from './run_recipe.js';
@@ -136,6 +137,31 @@ test('slot weights and languages are settings of E5', async () => {
   const two = await languagesOf({ languages: 'German, Dutch', slotWeights: 'skewed' });
   assert.deepEqual([...two.keys()].sort(), ['Dutch', 'German']);
   assert.throws(() => e5({ groups: 'bitext', languages: 'German' }), /two languages or more/);
+});
+
+test('guidelines come in their own order, or shuffled per call where that is asked for', async () => {
+  const ordersOf = async (settings: Record<string, string>) => {
+    const orders = new Set<string>();
+    await runRecipe(
+      e5({ examples: '60', groups: 'long-long', ...settings }),
+      [],
+      (call, unit, slots) => {
+        if (call.name === 'write') {
+          const { messages } = renderCall(call.template, call.inputs, {
+            seed: 1,
+            exampleId: unit.id,
+          });
+          const lines = messages[0]!.text.split('\n').filter((line) => /^- [A-Z]/.test(line));
+          assert.equal(lines.length, 4);
+          orders.add(lines.map((line) => line.slice(0, 14)).join());
+        }
+        return writeFields(call, unit, slots);
+      },
+    );
+    return orders.size;
+  };
+  assert.equal(await ordersOf({}), 1);
+  assert.ok((await ordersOf({ shuffleGuidelines: 'on' })) > 10);
 });
 
 test('an apportionment adds up, and no part is off by one or more', () => {

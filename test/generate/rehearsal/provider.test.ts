@@ -45,7 +45,10 @@ test('every shipped template is recognised by its last message, with its slots',
       const call = callOf(template, `row ${i}`, `${sentences[i]!} Input: {sentence} (a|b)`);
       const found = recognise(call.request(0).messages.at(-1)!.content);
       assert.equal(found?.template.id, template.id);
+      // What stands in guidelines alone is not looked for there.
+      const hidden = template.guidelines?.texts.join() ?? '';
       for (const [name, value] of call.slots) {
+        if (hidden.includes(`{${name}}`)) continue;
         assert.equal(found.slots.get(name), value, `${template.id} ${name}`);
       }
     }

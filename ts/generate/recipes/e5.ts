@@ -27,12 +27,15 @@ const maxTaskLength = 1000;
  * example is written in a conversation of its own; STS and bitext need no task (METHODS 9).
  *
  * Settings: `examples` in all, split over `groups` in the published proportion; `examplesPerTask`;
- * `slotWeights` `uniform` or `skewed` (D31); `languages`, else the templates' own.
+ * `slotWeights` `uniform` or `skewed` and `shuffleGuidelines` (D31); `languages`, else the templates'
+ * own.
  */
 export function e5({ templates, settings, nearDuplicates }: RecipeOptions): Recipe {
   const read = settingReader('e5', settings);
   const names = read.names('groups', e5GroupNames);
-  const groups = e5Groups(templates, names, read.texts('languages'));
+  const languages = read.texts('languages');
+  const shuffles = read.choice('shuffleGuidelines', ['off', 'on'], 'off') === 'on';
+  const groups = e5Groups(templates, names, { languages, shuffles });
   const total = read.integer('examples', 1, 100_000_000, 1000);
   const perTask = read.integer('examplesPerTask', 1, 100_000, 3);
   const slotWeights = read.choice('slotWeights', ['uniform', 'skewed'], 'uniform');

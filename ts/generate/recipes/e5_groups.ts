@@ -1,5 +1,5 @@
 import type { Template } from '../template.js';
-import { takeTemplate, withSlotValues } from './templates_taken.js';
+import { takeTemplate, withShuffledGuidelines, withSlotValues } from './templates_taken.js';
 
 /** One of the six groups of E5's synthetic data. */
 export interface E5Group {
@@ -28,7 +28,7 @@ export const e5GroupNames = Object.keys(shares) as readonly E5GroupName[];
 export function e5Groups(
   templates: ReadonlyMap<string, Template>,
   names: readonly E5GroupName[],
-  languages: readonly string[],
+  { languages, shuffles }: { readonly languages: readonly string[]; readonly shuffles: boolean },
 ): readonly E5Group[] {
   return names.map((name) => {
     const direct = name === 'sts' || name === 'bitext';
@@ -42,7 +42,13 @@ export function e5Groups(
     const brainstorm = direct
       ? undefined
       : takeTemplate(templates, `e5-brainstorm-${name}`, { inputs: [], shape: 'list' });
-    return { name, share: shares[name], brainstorm, write: inLanguages(write, languages) };
+    const spoken = inLanguages(write, languages);
+    return {
+      name,
+      share: shares[name],
+      brainstorm,
+      write: shuffles ? withShuffledGuidelines(spoken) : spoken,
+    };
   });
 }
 

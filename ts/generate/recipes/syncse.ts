@@ -119,10 +119,20 @@ function anchorStage(
     },
     next(unit, answers) {
       const template = inputOf(unit, 'kind') === 'captions' ? captions : prose;
-      const missing = missingCalls([{ name: 'anchors', template, inputs: {} }], answers);
+      const call = { name: 'anchors', template, inputs: {}, madeUp: madeUpAnchors(unit.id) };
+      const missing = missingCalls([call], answers);
       return missing ?? anchorRows(unit, answers);
     },
   };
+}
+
+/** A list of other sentences for each call: made-up ones that repeat would count as one. */
+function madeUpAnchors(id: string): string {
+  const lines = Array.from(
+    { length: anchorsPerCall },
+    (_, i) => `${i + 1}. Sentence ${i} of ${id}.`,
+  );
+  return lines.join('\n');
 }
 
 function anchorRows(unit: Unit, answers: Answers): Verdict<IntermediateRow> {

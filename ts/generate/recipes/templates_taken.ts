@@ -96,6 +96,14 @@ export function withShots(template: Template, count: number): Template {
   return rehashed({ ...template, examples: { ...examples, count } });
 }
 
+/** The template with its guidelines in an order drawn per call. */
+export function withShuffledGuidelines(template: Template): Template {
+  const { guidelines } = template;
+  return guidelines === undefined || guidelines.order === 'shuffled'
+    ? template
+    : rehashed({ ...template, guidelines: { ...guidelines, order: 'shuffled' } });
+}
+
 function rehashed(template: Template): Template {
   const { path, hash: _hash, ...fields } = template;
   return { ...fields, path, hash: canonicalHash(withoutUndefined(fields)) };
