@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -49,6 +50,50 @@ test('a run of hostile texts gives a page that runs nothing, the same bytes each
   assert.deepEqual(elements, ['script type=application/json']);
   assert.deepEqual(attributes, []);
   assert.ok(before[0]!.includes('&lt;script&gt;alert(1)'));
+});
+
+test('a card tells licence, prices and what of evaluation sets is in the rows', async (t) => {
+  const cwd = await temporaryFolder(t);
+  await writeFile(join(cwd, 'in.txt'), 'The ferry leaves at noon.\nA dog sleeps on the porch.\n');
+  const generate = ['generate', 'simgpt', '--input', 'in.txt', '--provider', 'rehearsal'];
+  const licence = ['--licence', 'My own: "terms"\n---\nevil: 1'];
+  const made = await runSimgpt([...generate, '--output', 'run', ...licence], { cwd });
+  assert.ok(made.code === 0 || made.code === 3, made.stderr);
+  const card = (): Promise<string> => readFile(join(cwd, 'run/card.md'), 'utf8');
+  const [, yaml] = (await card()).split('---\n');
+  assert.match(yaml!, /^license: other\nlicense_name: "My own: \\"terms\\" --- evil: 1"$/m);
+  assert.match(yaml!, /^size_categories: \["n<1K"\]$/m);
+  assert.match(await card(), /Not looked for here/);
+
+  const prices = {
+    currency: 'EUR',
+    models: { rehearsal: { inputPerMillionTokens: 1e6, outputPerMillionTokens: 0 } },
+  };
+  await writeFile(join(cwd, 'prices.json'), JSON.stringify(prices));
+  const data = await readFile(join(cwd, 'run/data.jsonl'));
+  const scan = {
+    files: [{ name: 'x', sha256: createHash('sha256').update(data).digest('hex') }],
+    threshold: 0.8,
+    ngram: 5,
+    examples: 2,
+    overlapping: 1,
+    sets: [{ name: 'sts|12', texts: 9, exact: 1, near: 0, examples: 1 }],
+  };
+  await writeFile(join(cwd, 'overlap.json'), JSON.stringify(scan));
+  const args = ['report', 'run', '--price-table', 'prices.json', '--overlap', 'overlap.json'];
+  const done = await runSimgpt(args, { cwd });
+  assert.equal(done.code, 0, done.stderr);
+  assert.match(await card(), /At the given prices [1-9]\d*\.00 EUR for `rehearsal`/);
+  assert.match(await card(), /^1 of 2 rows share a text with a set/m);
+  assert.match(await card(), /^\| sts12 \| 1 \| 0 \| 1 \|$/m);
+  const page = await readFile(join(cwd, 'run/report.html'), 'utf8');
+  assert.match(page, /1 of 2 rows share a text with a set/);
+
+  const other = { ...scan, files: [{ name: 'x', sha256: '0'.repeat(64) }] };
+  await writeFile(join(cwd, 'overlap.json'), JSON.stringify(other));
+  const refused = await runSimgpt(args, { cwd });
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /expected a scan of this run's data.jsonl alone/);
 });
 
 test('a run that is not finished has no report yet', async (t) => {

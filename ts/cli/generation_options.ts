@@ -14,6 +14,7 @@ export interface GenerationFlags {
   readonly textField?: string;
   readonly idField?: string;
   readonly source?: string;
+  readonly licence?: string;
   readonly columns?: Readonly<Record<string, string>>;
   readonly personas?: string;
   readonly output?: string;
@@ -64,6 +65,7 @@ export function generationOptions(): Option[] {
     new Option('--text-field <name>', 'field or column of the text (default: text)'),
     new Option('--id-field <name>', 'field or column of the id (default: id, where there is one)'),
     new Option('--source <name>', 'of the input, written into every row'),
+    new Option('--licence <name>', 'of the input, for card.md: a short name such as cc-by-4.0'),
     columnsOption(),
     new Option('--personas <file>', 'of qwen3, a character a line (default: our own)'),
     new Option('--output <folder>', 'the run: its journal, answers, data.jsonl, quarantine.jsonl'),

@@ -22,21 +22,28 @@ export async function reportRun(
   await writeReport(folder, { plan, commit, ledger }, { model, priceTable });
 }
 
+/** What a report is made of beside the run itself. */
+export interface ReportSources {
+  readonly model?: string | undefined;
+  readonly priceTable?: string | undefined;
+  /** A file that `simgpt data overlap` wrote. */
+  readonly overlap?: string | undefined;
+}
+
 /** Writes both files and returns their names. */
 export async function writeReport(
   folder: string,
   run: Pick<RunReportOptions, 'plan' | 'commit' | 'ledger'>,
-  {
-    model,
-    priceTable,
-  }: { readonly model?: string | undefined; readonly priceTable?: string | undefined },
+  { model, priceTable, overlap }: ReportSources,
 ): Promise<readonly string[]> {
   const [{ cardName, reportName, writeRunReport }, { readPrices }] = await Promise.all([
     import('../generate/report_page.js'),
     import('../generate/prices.js'),
   ]);
+  const { readOverlapResult } = await import('../generate/overlap_result.js');
   await writeRunReport(folder, {
     ...run,
+    overlap: overlap === undefined ? undefined : await readOverlapResult(overlap, run.commit),
     prices: await readPrices(priceTable),
     measure: model === undefined ? undefined : (rows) => measure(model, rows),
   });

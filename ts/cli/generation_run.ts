@@ -150,14 +150,14 @@ async function personasFor(recipe: string, flags: GenerationFlags): Promise<read
 }
 
 /** What of the flags changes rows or files, beside what the plan names. */
-function outputOf({ inputFormat, textField, idField, source, ...flags }: GenerationFlags) {
+function outputOf({ inputFormat, textField, idField, source, licence, ...flags }: GenerationFlags) {
   const nearDuplicates = flags.nearDuplicates?.toString();
   const sameMeaning = flags.sameMeaning?.toString();
   // A path is no part of a plan, the encoder's name is.
   const encoder = sameMeaning === undefined ? undefined : basename(flags.model ?? '');
   const format = flags.format === 'jsonl' ? undefined : flags.format;
   const columns = flags.columns === undefined ? undefined : JSON.stringify(flags.columns);
-  const reading = { inputFormat, textField, idField, source, columns };
+  const reading = { inputFormat, textField, idField, source, licence, columns };
   const given = { ...reading, format, nearDuplicates, sameMeaning, encoder };
   return withoutUndefined(given) as Record<string, string>;
 }

@@ -2,7 +2,7 @@
 import type { Estimate } from '../generate/estimate.js';
 import type { GenerateResult } from '../generate/generate.js';
 import type { LedgerReport } from '../generate/ledger_report.js';
-import { priceOf } from '../generate/prices.js';
+import { ledgerPrices, priceOf } from '../generate/prices.js';
 import type { PriceTable } from '../generate/prices.js';
 import type { Commit } from '../generate/run_records.js';
 import { count, table } from './table.js';
@@ -69,15 +69,8 @@ export function describeLedger(report: LedgerReport, prices?: PriceTable): strin
 }
 
 function moneyLines(report: LedgerReport, prices: PriceTable): string[] {
-  const models = [...new Set(report.rows.map(({ model }) => model))];
-  return models.map((model) => {
-    const tokens = { inputTokens: 0, outputTokens: 0 };
-    for (const row of report.rows.filter((one) => one.model === model)) {
-      tokens.inputTokens += row.inputTokens;
-      tokens.outputTokens += row.outputTokens;
-    }
+  return ledgerPrices(report, prices).map(({ model, price }) => {
     const name = forTerminalLine(model, 40);
-    const price = priceOf(prices, model, tokens);
     return price === undefined
       ? `money: the price table does not name ${name}`
       : `money: ${price} for ${name}, of what is settled with its usage`;

@@ -7,6 +7,7 @@ import { forTerminalLine } from './terminal.js';
 interface ReportFlags {
   readonly model?: string;
   readonly priceTable?: string;
+  readonly overlap?: string;
   readonly json?: true;
 }
 
@@ -20,6 +21,7 @@ export function register(program: Command): void {
       'an encoder: similarities of the pairs, topics, near duplicates by it',
     )
     .option('--price-table <file>', 'prices by model, for money beside tokens')
+    .option('--overlap <file>', "what simgpt data overlap found in the run's data.jsonl")
     .option('--json', 'print the names of the files as one JSON object')
     .action((path, flags) => rebuild(path, flags));
 }

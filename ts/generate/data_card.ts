@@ -1,4 +1,7 @@
 import type { LedgerReport } from './ledger_report.js';
+import type { OverlapResult } from './overlap_result.js';
+import { ledgerPrices } from './prices.js';
+import type { PriceTable } from './prices.js';
 import type { Commit, GenerationPlan } from './run_records.js';
 import type { RunSummary } from './run_summary.js';
 
@@ -7,16 +10,15 @@ export interface RunFacts {
   readonly commit: Commit;
   readonly ledger: LedgerReport;
   readonly summary: RunSummary;
+  readonly prices: PriceTable;
+  readonly overlap?: OverlapResult | undefined;
 }
 
 /** What a reader must know of a generated data set: how it was written, by what, and what it is not. */
 export function dataCard(facts: RunFacts): string {
   const { plan, commit, summary } = facts;
   return [
-    '---',
-    'tags: [sentence-similarity, synthetic]',
-    `size: ${summary.rows}`,
-    '---',
+    ...frontMatter(facts),
     '',
     `# Training data by the recipe ${inline(plan.recipe)}`,
     '',
@@ -29,7 +31,9 @@ export function dataCard(facts: RunFacts): string {
     '',
     ...files(facts),
     ...lineage(facts),
+    ...shares(summary),
     ...drops(facts),
+    ...overlapLines(facts.overlap),
     '## Limits',
     '',
     'A language model wrote these texts. They may be wrong, biased or close to texts it was trained ' +
@@ -37,6 +41,73 @@ export function dataCard(facts: RunFacts): string {
       "The provider's terms and the licence of the input hold for what is done with them.",
     '',
   ].join('\n');
+}
+
+/** What the Hugging Face hub reads of a data set's card. */
+function frontMatter({ plan, summary }: RunFacts): string[] {
+  const category = sizeCategories.find(([most]) => summary.rows < most)?.[1] ?? 'n>1T';
+  return [
+    '---',
+    `pretty_name: ${JSON.stringify(`Training data by the recipe ${inline(plan.recipe)}`)}`,
+    ...licenceFields(plan.output['licence']),
+    'task_categories: [sentence-similarity]',
+    `size_categories: ["${category}"]`,
+    'tags: [sentence-similarity, synthetic]',
+    'configs:',
+    '- config_name: default',
+    '  data_files: data.jsonl',
+    '---',
+  ];
+}
+
+const sizeCategories = [
+  [1e3, 'n<1K'],
+  [1e4, '1K<n<10K'],
+  [1e5, '10K<n<100K'],
+  [1e6, '100K<n<1M'],
+  [1e7, '1M<n<10M'],
+  [1e8, '10M<n<100M'],
+  [1e9, '100M<n<1B'],
+] as const;
+
+/** The hub knows licences by short names; any other is `other` with its name beside. */
+function licenceFields(licence: string | undefined): string[] {
+  if (licence === undefined) return [];
+  if (/^[a-z][a-z0-9.-]*$/.test(licence)) return [`license: ${licence}`];
+  return ['license: other', `license_name: ${JSON.stringify(inline(licence))}`];
+}
+
+function shares({ rows, sources, groups }: RunSummary): string[] {
+  const lines = [
+    ...[...sources].map(([name, n]) => ['source', name, n] as const),
+    ...[...groups].map(([name, n]) => ['group', name, n] as const),
+  ].map(
+    ([kind, name, n]) =>
+      `| ${kind} | ${inline(name)} | ${n} | ${((100 * n) / rows).toFixed(1)} % |`,
+  );
+  if (lines.length === 0) return [];
+  return ['## Shares', '', '| of | name | rows | share |', '|---|---|---:|---:|', ...lines, ''];
+}
+
+function overlapLines(overlap: OverlapResult | undefined): string[] {
+  if (overlap === undefined) {
+    return ['## Overlap with evaluation sets', '', 'Not looked for here.', ''];
+  }
+  const { examples, overlapping, ngram, threshold, sets } = overlap;
+  return [
+    '## Overlap with evaluation sets',
+    '',
+    `${overlapping} of ${examples} rows share a text with a set: equal but for case and white ` +
+      `space, or ${threshold} of the character ${ngram}-grams.`,
+    '',
+    '| set | its texts, equal | near | rows |',
+    '|---|---:|---:|---:|',
+    ...sets.map(
+      ({ name, exact, near, examples: rows }) =>
+        `| ${inline(name)} | ${exact} | ${near} | ${rows} |`,
+    ),
+    '',
+  ];
 }
 
 function perRow({ rows, hardNegatives }: RunSummary): string {
@@ -54,10 +125,15 @@ function lineage({ plan, summary }: RunFacts): string[] {
     ({ id, version, hash, decoding, calls }) =>
       `| ${inline(id)} | ${version} | ${hash} | ${calls} | ${decodingOf(decoding)} |`,
   );
+  const licence = plan.output['licence'];
+  const stated =
+    licence === undefined
+      ? ' Its licence was not stated.'
+      : ` Its licence, as stated by who made the run: ${inline(licence)}.`;
   const input =
     plan.input === null
       ? 'Made without an input.'
-      : `Input: ${plan.input.bytes} bytes, sha256 ${plan.input.sha256}.`;
+      : `Input: ${plan.input.bytes} bytes, sha256 ${plan.input.sha256}.${stated}`;
   return [
     '## Lineage',
     '',
@@ -81,7 +157,7 @@ function decodingOf(decoding: Readonly<Record<string, number>>): string {
     .join(', ');
 }
 
-function drops({ commit, ledger }: RunFacts): string[] {
+function drops({ commit, ledger, prices }: RunFacts): string[] {
   const rows = Object.entries(commit.quarantined).map(([reason, n]) => `| ${reason} | ${n} |`);
   const { settledCalls, settledTokens, bookedCalls } = ledger;
   const unknown = bookedCalls === 0 ? '' : `; ${bookedCalls} more ended without a known cost`;
@@ -89,6 +165,9 @@ function drops({ commit, ledger }: RunFacts): string[] {
     '## What was paid for and what was dropped',
     '',
     `${settledCalls} calls, ${settledTokens} tokens${unknown}.`,
+    ...ledgerPrices(ledger, prices).flatMap(({ model, price }) =>
+      price === undefined ? [] : [`At the given prices ${price} for \`${inline(model)}\`.`],
+    ),
     '',
     ...(rows.length === 0
       ? ['Nothing was dropped.', '']

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 
 import { readChecked } from './file_schema.js';
+import type { LedgerReport } from './ledger_report.js';
 
 const perMillion = z.number().min(0);
 
@@ -46,4 +47,19 @@ export function priceOf(
   const text = `${sum.toFixed(2)} ${currency}`;
   if (batchDiscount === undefined) return text;
   return `${text} (${(sum * (1 - batchDiscount)).toFixed(2)} ${currency} by the Batch API)`;
+}
+
+/** The price of what a ledger has settled with its usage, by model. */
+export function ledgerPrices(
+  { rows }: Pick<LedgerReport, 'rows'>,
+  prices: PriceTable,
+): readonly { readonly model: string; readonly price: string | undefined }[] {
+  return [...new Set(rows.map(({ model }) => model))].map((model) => {
+    const tokens = { inputTokens: 0, outputTokens: 0 };
+    for (const row of rows.filter((one) => one.model === model)) {
+      tokens.inputTokens += row.inputTokens;
+      tokens.outputTokens += row.outputTokens;
+    }
+    return { model, price: priceOf(prices, model, tokens) };
+  });
 }

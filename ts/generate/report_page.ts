@@ -11,7 +11,8 @@ import type { RunFacts } from './data_card.js';
 import { diversitySection } from './diversity_section.js';
 import type { Example } from './example.js';
 import type { LedgerReport } from './ledger_report.js';
-import { priceOf } from './prices.js';
+import { ledgerPrices } from './prices.js';
+import type { OverlapResult } from './overlap_result.js';
 import type { PriceTable } from './prices.js';
 import type { Commit, GenerationPlan } from './run_records.js';
 import { drawnPlaces, measuredRows, summarizeRun } from './run_summary.js';
@@ -32,6 +33,8 @@ export interface RunReportOptions {
   readonly commit: Commit;
   readonly ledger: LedgerReport;
   readonly prices: PriceTable;
+  /** Of a scan of this run's rows. */
+  readonly overlap?: OverlapResult | undefined;
   /** Measures rows; absent where no encoder is at hand. */
   readonly measure?: ((rows: readonly Example[]) => Promise<PairSimilarities>) | undefined;
 }
@@ -41,7 +44,7 @@ export const cardName = 'card.md';
 
 /** Writes `card.md` and `report.html` into the folder of a finished run. */
 export async function writeRunReport(folder: string, options: RunReportOptions): Promise<void> {
-  const { plan, commit, ledger, measure } = options;
+  const { plan, commit, ledger, prices, overlap, measure } = options;
   const total = commit.files.find(({ name }) => name === 'data.jsonl')?.rows ?? 0;
   const places = drawnPlaces(total, measuredRows);
   const drawn: Example[] = [];
@@ -50,14 +53,13 @@ export async function writeRunReport(folder: string, options: RunReportOptions):
   });
   const similarities =
     measure === undefined || drawn.length === 0 ? undefined : await measure(drawn);
-  const facts = { plan, commit, ledger, summary };
+  const facts = { plan, commit, ledger, prices, overlap, summary };
   await writeFileAtomic(join(folder, cardName), dataCard(facts));
-  await writeFileAtomic(join(folder, reportName), await page(facts, options, drawn, similarities));
+  await writeFileAtomic(join(folder, reportName), await page(facts, drawn, similarities));
 }
 
 function page(
   facts: RunFacts,
-  { prices }: RunReportOptions,
   drawn: readonly Example[],
   similarities: PairSimilarities | undefined,
 ): Promise<string> {
@@ -68,29 +70,23 @@ function page(
     subtitle: `model ${plan.model}, seed ${plan.seed}`,
     ...(isRehearsal ? { badge: 'rehearsal' } : {}),
     sections: [
-      { title: 'Run', blocks: [figures(facts, prices), ...notices(facts)] },
+      { title: 'Run', blocks: [figures(facts), ...notices(facts)] },
       { title: 'Cost', blocks: costBlocks(ledger) },
       { title: 'Lengths', blocks: lengthBlocks(facts) },
       ...(similarities === undefined ? [] : [similaritySection(similarities)]),
       ...(summary.sources.size + summary.groups.size < 2 ? [] : [shareSection(facts)]),
       ...(drawn.length === 0 ? [] : [diversitySection(drawn, similarities?.anchors)]),
       { title: 'Rows', blocks: [{ kind: 'samples', samples: summary.samples.map(sampleOf) }] },
+      ...(facts.overlap === undefined ? [] : [overlapSection(facts.overlap)]),
       ...(summary.dropped.length === 0 ? [] : [dropSection(facts)]),
     ],
     data: withoutUndefined({ plan, commit, ledger }),
   });
 }
 
-function figures({ commit, ledger, plan, summary }: RunFacts, prices: PriceTable): ReportBlock {
-  const tokens = ledger.rows.reduce(
-    (sum, row) => ({
-      inputTokens: sum.inputTokens + row.inputTokens,
-      outputTokens: sum.outputTokens + row.outputTokens,
-    }),
-    { inputTokens: 0, outputTokens: 0 },
-  );
+function figures({ commit, ledger, prices, summary }: RunFacts): ReportBlock {
   const dropped = Object.values(commit.quarantined).reduce((sum, n) => sum + n, 0);
-  const price = priceOf(prices, plan.model, tokens);
+  const priced = ledgerPrices(ledger, prices).filter(({ price }) => price !== undefined);
   return {
     kind: 'figures',
     figures: [
@@ -98,7 +94,11 @@ function figures({ commit, ledger, plan, summary }: RunFacts, prices: PriceTable
       { label: 'in quarantine', value: dropped },
       { label: 'calls paid for', value: ledger.settledCalls },
       { label: 'tokens', value: ledger.settledTokens },
-      ...(price === undefined ? [] : [{ label: 'by the price table', value: price }]),
+      ...priced.map(({ model, price }) => ({
+        label: 'by the price table',
+        value: price!,
+        note: model,
+      })),
     ],
   };
 }
@@ -199,6 +199,32 @@ function shareSection({ summary: { sources, groups } }: RunFacts): ReportSection
     blocks.push({ kind: 'chart', title, chart: barChart({ x: 'rows', bars }) });
   }
   return { title: 'Shares', blocks };
+}
+
+function overlapSection(overlap: OverlapResult): ReportSection {
+  const numeric = true;
+  const { overlapping, examples } = overlap;
+  return {
+    title: 'Overlap with evaluation sets',
+    blocks: [
+      {
+        kind: 'table',
+        caption: `${groupedNumber(overlapping)} of ${groupedNumber(examples)} rows share a text with a set`,
+        columns: [
+          { title: 'set' },
+          { title: 'its texts, equal', numeric },
+          { title: 'near', numeric },
+          { title: 'rows', numeric },
+        ],
+        rows: overlap.sets.map(({ name, exact, near, examples: rows }) => [
+          name,
+          exact,
+          near,
+          rows,
+        ]),
+      },
+    ],
+  };
 }
 
 function dropSection({ commit, summary }: RunFacts): ReportSection {
