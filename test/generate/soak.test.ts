@@ -13,6 +13,13 @@ test('killed at 20 file operations, a run comes out the same', options, async (t
   assert.deepEqual(failures, []);
 });
 
+test('a disk that is full is named, and the run goes on when it is not', options, async (t) => {
+  const root = await temporaryFolder(t);
+  const ground = { shim: buildShim(root), root, seed: 5 };
+  const { failures } = await killPoints({ ...ground, count: 8, errno: 28 });
+  assert.deepEqual(failures, []);
+});
+
 test('killed between its stages or within them, a run comes out the same', options, async (t) => {
   const root = await temporaryFolder(t);
   const { failures } = await killStages({ shim: buildShim(root), root, seed: 4, count: 4 });

@@ -28,9 +28,9 @@ interface Ground {
   readonly seed: number;
 }
 
-/** Kills a run of 40 examples at `count` file operations, or at every one. */
+/** Kills a run of 40 examples at `count` file operations, or at every one; or fills its disk there. */
 export async function killPoints(
-  ground: Ground & { readonly count?: number },
+  ground: Ground & { readonly count?: number; readonly errno?: number },
 ): Promise<SoakResult> {
   const scene = await makeScene(ground.root, 40);
   await using server = await startFakeServer({ reply: 'numbered' });

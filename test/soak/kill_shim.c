@@ -3,10 +3,12 @@
  *   LD_PRELOAD=shim.so KILL_BELOW=/dir KILL_AT=17 KILL_COUNT=/counter UV_USE_IO_URING=0 node ...
  * Counted are calls that change what a crash leaves: creating open, write in all its forms, ftruncate,
  * fsync, fdatasync, rename, link, unlink, mkdir. The k-th is not done, or, with KILL_TORN=1 and a
- * write, done for its first half. KILL_AT=0 only counts. The count is kept in the first eight bytes of
+ * write, done for its first half. With KILL_ERRNO=28 nothing dies: from the k-th on each fails so, as on
+ * a full disk. KILL_AT=0 only counts. The count is kept in the first eight bytes of
  * the file KILL_COUNT, which survives the kill. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -27,6 +29,7 @@ static const char *below;
 static size_t below_length;
 static uint64_t kill_at;
 static int torn;
+static int failure;
 static _Atomic uint64_t local_count;
 static _Atomic uint64_t *count = &local_count;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -36,6 +39,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void read_settings(void) {
   const char *at = getenv("KILL_AT");
   const char *path = getenv("KILL_COUNT");
+  const char *number = getenv("KILL_ERRNO");
+  failure = number == NULL ? 0 : atoi(number);
   torn = getenv("KILL_TORN") != NULL;
   kill_at = at == NULL ? 0 : strtoull(at, NULL, 10);
   if (path != NULL) {
@@ -69,20 +74,29 @@ static int is_fd_below(int fd) {
   return is_below(path);
 }
 
-/* Whether this operation is the one to die at. */
-static int is_last(void) { return atomic_fetch_add(count, 1) + 1 == kill_at; }
+enum { kGoOn, kDie, kFail };
+
+/* What is to become of an operation that counts. */
+static int next_step(void) {
+  uint64_t number = atomic_fetch_add(count, 1) + 1;
+  if (kill_at == 0 || number < kill_at) return kGoOn;
+  if (failure != 0) {
+    errno = failure;
+    return kFail;
+  }
+  return number == kill_at ? kDie : kGoOn;
+}
 
 static void die(void) {
   kill(getpid(), SIGKILL);
   for (;;) pause();
 }
 
-static void step_path(const char *path) {
-  if (is_below(path) && is_last()) die();
-}
-
-static void step_fd(int fd) {
-  if (is_fd_below(fd) && is_last()) die();
+/* Counts, dies or returns whether the operation is to fail. */
+static int fails(int is_ours) {
+  int step = is_ours ? next_step() : kGoOn;
+  if (step == kDie) die();
+  return step == kFail;
 }
 
 typedef int (*open_type)(const char *, int, ...);
@@ -95,7 +109,7 @@ typedef int (*open_type)(const char *, int, ...);
       va_start(rest, flags);                              \
       mode = va_arg(rest, mode_t);                        \
       va_end(rest);                                       \
-      step_path(path);                                    \
+      if (fails(is_below(path))) return -1;               \
     }                                                     \
     return NEXT(#name, open_type)(path, flags, mode);     \
   }
@@ -104,29 +118,27 @@ OPEN(open64)
 
 ssize_t write(int fd, const void *data, size_t size) {
   ssize_t (*next)(int, const void *, size_t) = NEXT("write", ssize_t(*)(int, const void *, size_t));
-  if (is_fd_below(fd) && is_last()) {
-    if (torn) next(fd, data, size / 2);
-    die();
-  }
-  return next(fd, data, size);
+  int step = is_fd_below(fd) ? next_step() : kGoOn;
+  if (step == kDie && torn) next(fd, data, size / 2);
+  if (step == kDie) die();
+  return step == kFail ? -1 : next(fd, data, size);
 }
 
-#define PWRITE(name)                                                                      \
-  ssize_t name(int fd, const void *data, size_t size, off64_t at) {                       \
-    ssize_t (*next)(int, const void *, size_t, off64_t) =                                 \
-        NEXT(#name, ssize_t(*)(int, const void *, size_t, off64_t));                      \
-    if (is_fd_below(fd) && is_last()) {                                                   \
-      if (torn) next(fd, data, size / 2, at);                                             \
-      die();                                                                              \
-    }                                                                                     \
-    return next(fd, data, size, at);                                                      \
+#define PWRITE(name)                                                \
+  ssize_t name(int fd, const void *data, size_t size, off64_t at) { \
+    ssize_t (*next)(int, const void *, size_t, off64_t) =           \
+        NEXT(#name, ssize_t(*)(int, const void *, size_t, off64_t)); \
+    int step = is_fd_below(fd) ? next_step() : kGoOn;               \
+    if (step == kDie && torn) next(fd, data, size / 2, at);         \
+    if (step == kDie) die();                                        \
+    return step == kFail ? -1 : next(fd, data, size, at);           \
   }
 PWRITE(pwrite)
 PWRITE(pwrite64)
 
 #define FD_CALL(name, result, parameters, arguments)  \
   result name parameters {                            \
-    step_fd(fd);                                      \
+    if (fails(is_fd_below(fd))) return -1;            \
     return NEXT(#name, result(*) parameters)arguments; \
   }
 FD_CALL(writev, ssize_t, (int fd, const struct iovec *parts, int n), (fd, parts, n))
@@ -140,7 +152,7 @@ FD_CALL(fdatasync, int, (int fd), (fd))
 
 #define PATH_CALL(name, parameters, arguments)      \
   int name parameters {                             \
-    step_path(path);                                \
+    if (fails(is_below(path))) return -1;           \
     return NEXT(#name, int(*) parameters)arguments; \
   }
 PATH_CALL(rename, (const char *from, const char *path), (from, path))

@@ -34,6 +34,8 @@ export interface KillableRun {
   readonly killAt: number;
   /** The write it dies at is done by half. */
   readonly torn?: boolean;
+  /** Do not die: fail with this number from there on, as on a full disk. */
+  readonly errno?: number;
   /** Node's arguments. */
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -51,7 +53,7 @@ export interface KilledRun {
 
 /** Runs Node below the shim and waits for its end. */
 export function runKillable(run: KillableRun): Promise<KilledRun> {
-  const { shim, below, killAt, torn = false, args, env = {} } = run;
+  const { shim, below, killAt, torn = false, errno, args, env = {} } = run;
   const counter = `${below}.count`;
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -65,6 +67,7 @@ export function runKillable(run: KillableRun): Promise<KilledRun> {
       // Operations of io_uring pass libc by.
       UV_USE_IO_URING: '0',
       ...(torn ? { KILL_TORN: '1' } : {}),
+      ...(errno === undefined ? {} : { KILL_ERRNO: String(errno) }),
     },
   });
   const output = { stdout: '', stderr: '' };

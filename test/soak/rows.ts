@@ -27,6 +27,10 @@ export const rows: Readonly<Record<string, SoakRow>> = {
     what: 'file operations of a run of two stages, killed at and resumed',
     run: killStages,
   },
+  J4: {
+    what: 'file operations of a generation run from which on the disk is full',
+    run: (ground) => killPoints({ ...ground, errno: 28 }),
+  },
   G2: {
     what: 'examples through 15 % faults and 30 kills',
     full: 100_000,

@@ -5,6 +5,7 @@ import { SimgptError } from '../errors.js';
 import { syncFolder } from '../files/atomic.js';
 import { openJournal } from '../files/journal.js';
 import type { Journal, JournalRecord } from '../files/journal.js';
+import { errorCode } from '../files/json.js';
 import { openAnswerStore } from './answer_store.js';
 import type { AnswerStore } from './answer_store.js';
 import { ledgerEventOf } from './ledger_events.js';
@@ -149,8 +150,14 @@ function apply(state: RunState, record: RunRecord): void {
 async function prepareFolder(path: string, create: boolean): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined && create) {
-    await mkdir(path, { recursive: true });
-    await syncFolder(dirname(resolve(path)));
+    try {
+      await mkdir(path, { recursive: true });
+      await syncFolder(dirname(resolve(path)));
+    } catch (error) {
+      const reason = errorCode(error) ?? String(error);
+      const message = `could not make the folder ${path}: ${reason}`;
+      throw new SimgptError('ioFailed', message, { cause: error });
+    }
     return;
   }
   if (found === undefined || !found.isDirectory()) {
