@@ -1,3 +1,15 @@
+export { createBatches } from './dataset/batches.js';
+export type { Batches, BatchOptions, TrainingBatch, WeightedSource } from './dataset/batches.js';
+export { writeExamples } from './dataset/example_writers.js';
+export type { WritableExample, WrittenExamples } from './dataset/example_writers.js';
+export { readExamples } from './dataset/examples.js';
+export type { ReadExamplesOptions } from './dataset/examples.js';
+export { createNearDuplicateIndex, nearDuplicates } from './dataset/near_duplicates.js';
+export type { NearDuplicate, NearDuplicates } from './dataset/near_duplicates.js';
+export type { ExampleColumns, TrainingExample } from './dataset/training_example.js';
+export { createOverlapScanner, scanOverlap } from './evaluate/overlap.js';
+export type { EvaluationTexts, OverlapMatch, OverlapReport } from './evaluate/overlap.js';
+export { loadOverlapSets } from './evaluate/overlap_sets.js';
 export { Encoder } from './encoder/encoder.js';
 export type {
   Device,

@@ -82,6 +82,58 @@ test('revoke leaves the file as it would be had the rows never been, in every fo
   assert.match(absent.stderr, /expected rows that come from "sett-1", found none/);
 });
 
+test('a run repeated on an input without a source is the run that never had it', async (context) => {
+  const { data, text, write, cwd } = await scene(context);
+  // Numbers stay as they are in what the rehearsal writes, so that equal anchors give near rows.
+  const sentence = (i: number) =>
+    `The dog of ${Array.from({ length: 16 }, (_, k) => (i * 16 + k + 1) * 104729).join(' ')}`;
+  const input = Array.from({ length: 12 }, (_, i) =>
+    // The last repeats the first, whose place it takes once that is gone.
+    JSON.stringify({
+      id: `r${i}`,
+      source: i % 3 === 0 ? 'bad' : 'good',
+      text: sentence(i === 11 ? 0 : i),
+    }),
+  );
+  await write('in.jsonl', `${input.join('\n')}\n`);
+  const rehearsed = ['--provider', 'rehearsal', '--near-duplicates', '0.6'];
+  const run = async (from: string, folder: string, ...more: string[]) => {
+    const args = [
+      'generate',
+      'simgpt',
+      '--input',
+      from,
+      '--output',
+      folder,
+      '--provider',
+      'rehearsal',
+    ];
+    const done = await runSimgpt([...args, ...rehearsed, ...more], { cwd });
+    assert.ok(done.code === 0 || done.code === 3, done.stderr);
+    const rows = (await text(`${folder}/data.jsonl`)).trimEnd().split('\n');
+    return rows.map((row) => JSON.parse(row) as { id: string; source: string });
+  };
+  const before = await run('in.jsonl', 'run');
+  assert.ok(before.some(({ source }) => source === 'bad'));
+  assert.ok(!before.some(({ id }) => id === 'r11'));
+  const columns = ['--columns', 'anchor=text', '--columns', 'positive=text'];
+  const revoked = await data(
+    'revoke',
+    'in.jsonl',
+    ...columns,
+    '--source',
+    'bad',
+    '--output',
+    'k.jsonl',
+  );
+  assert.equal(revoked.code, 0, revoked.stderr);
+  const after = await run('k.jsonl', 'run', '--changed-input');
+  assert.ok(after.every(({ source }) => source === 'good'));
+  assert.ok(after.some(({ id }) => id === 'r11'));
+  await run('k.jsonl', 'fresh');
+  assert.equal(await text('run/data.jsonl'), await text('fresh/data.jsonl'));
+});
+
 test('convert goes round through Parquet to the same bytes, and says what a CSV may run', async (context) => {
   const { data, text, write } = await scene(context);
   assert.equal((await data('convert', 'g.jsonl', '--output', 'g.parquet')).code, 0);

@@ -150,6 +150,31 @@ test('csv: a row of another width or with a stray quote is reported, the rest is
   ]);
 });
 
+test('the data set of a record is read where it is asked for', async () => {
+  const sourceOf = async (format: DatasetFormat, content: string, sourceField?: string) => {
+    const source = { name: 'in', chunks: once(Buffer.from(content)) };
+    const found: unknown[] = [];
+    const options = sourceField === undefined ? { format } : { format, sourceField };
+    for await (const row of readTexts(source, options)) {
+      found.push(row.problem === undefined ? row.source : [row.field, row.problem]);
+    }
+    return found;
+  };
+  const lines = ['"x"', 'null', '7', '{}', '"\\u0007"'].map((json) => `{"text":"a","set":${json}}`);
+  const jsonl = [...lines, '{"text":"a"}'].join('\n');
+  assert.deepEqual(await sourceOf('jsonl', jsonl, 'set'), [
+    'x',
+    undefined,
+    '7',
+    ['set', 'expected a string or a number, received an object'],
+    ['set', 'expected a source of at most 1024 bytes without control characters'],
+    undefined,
+  ]);
+  assert.deepEqual(await sourceOf('jsonl', lines[3]!), [undefined]);
+  assert.deepEqual(await sourceOf('csv', 'set,text\nx,a\n,b\n', 'set'), ['x', undefined]);
+  assert.deepEqual(await sourceOf('tsv', 'text\na\n', 'set'), [undefined]);
+});
+
 test('a file without the column, with it twice, or without a record is refused whole', async () => {
   const refused: readonly (readonly [DatasetFormat, string, RegExp, Partial<ReadTextsOptions>?])[] =
     [

@@ -14,6 +14,8 @@ export interface TextRow {
   /** Its id field, or the record's number from 1 where it has none. */
   readonly id: string;
   readonly text: string;
+  /** The data set it comes from, where that was asked for and the record says it. */
+  readonly source?: string;
   /** True where half of a broken surrogate pair was replaced by U+FFFD. */
   readonly replaced: boolean;
   readonly problem?: undefined;
@@ -25,6 +27,8 @@ export interface ReadTextsOptions {
   readonly textField?: string;
   /** Default `id` where records have one; where it is given, every record must have it. */
   readonly idField?: string;
+  /** Where the data set a record comes from is said; records may leave it out. Default: not read. */
+  readonly sourceField?: string;
 }
 
 /**
@@ -38,7 +42,7 @@ export async function* readTexts(
   let record = 0;
   for await (const row of readersByFormat[options.format](source, options)) {
     record++;
-    yield 'problem' in row ? row : toTextRow(row, String(record));
+    yield 'problem' in row ? row : toTextRow(row, String(record), options.sourceField ?? null);
   }
   if (record === 0) {
     throw new SimgptError(
@@ -55,6 +59,7 @@ interface RawRow {
   readonly idField: string;
   readonly text: string;
   readonly textField: string;
+  readonly source?: string | null;
 }
 
 type Reader = (
@@ -69,7 +74,7 @@ const readersByFormat: Readonly<Record<DatasetFormat, Reader>> = {
   tsv: (source, options) => readColumns(source, columnRows(source, 'tsv'), options),
 };
 
-function toTextRow(row: RawRow, number: string): TextRow | RowProblem {
+function toTextRow(row: RawRow, number: string, sourceField: string | null): TextRow | RowProblem {
   const { line, id } = row;
   const tooLong = textProblem(row.text);
   if (tooLong !== null) {
@@ -79,8 +84,19 @@ function toTextRow(row: RawRow, number: string): TextRow | RowProblem {
   if (badId !== null) {
     return { line, field: row.idField, problem: badId };
   }
+  const source = row.source ?? '';
+  const badSource = idProblem(source, 'a source');
+  if (badSource !== null) {
+    return { line, field: sourceField, problem: badSource };
+  }
   const { text, replaced } = wellFormed(row.text);
-  return { line, id: id === null ? number : wellFormed(id).text, text, replaced };
+  return {
+    line,
+    id: id === null ? number : wellFormed(id).text,
+    text,
+    ...(source === '' ? {} : { source: wellFormed(source).text }),
+    replaced,
+  };
 }
 
 async function* readPlain(source: InputSource): ReturnType<Reader> {
@@ -103,17 +119,16 @@ async function* readJsonLines(source: InputSource, options: ReadTextsOptions): R
     const { line, members } = record;
     const text = members.get(textField);
     const id = idOfJson(members.get(idField), options.idField !== undefined);
+    const { sourceField } = options;
+    const from = sourceField === undefined ? null : idOfJson(members.get(sourceField), false);
     if (text === undefined || !text.startsWith('"')) {
       yield { line, field: textField, problem: `expected a string, received ${kindOfJson(text)}` };
-    } else if (id === undefined) {
-      const received = kindOfJson(members.get(idField));
-      yield {
-        line,
-        field: idField,
-        problem: `expected a string or a number, received ${received}`,
-      };
+    } else if (id === undefined || from === undefined) {
+      const field = id === undefined ? idField : sourceField!;
+      const received = kindOfJson(members.get(field));
+      yield { line, field, problem: `expected a string or a number, received ${received}` };
     } else {
-      yield { line, id, idField, text: JSON.parse(text) as string, textField };
+      yield { line, id, idField, text: JSON.parse(text) as string, textField, source: from };
     }
   }
 }
@@ -133,12 +148,14 @@ async function* readColumns(
     options.idField !== undefined || header.includes(idField)
       ? columnOf(source, header, idField)
       : -1;
+  const sourceColumn = options.sourceField === undefined ? -1 : header.indexOf(options.sourceField);
   for await (const row of rowsUnder(header, rows)) {
     if (row.problem !== undefined) {
       yield row;
     } else {
       const id = idColumn < 0 ? null : row.fields[idColumn]!;
-      yield { line: row.line, id, idField, text: row.fields[textColumn]!, textField };
+      const from = row.fields[sourceColumn] ?? null;
+      yield { line: row.line, id, idField, text: row.fields[textColumn]!, textField, source: from };
     }
   }
 }

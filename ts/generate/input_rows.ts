@@ -34,7 +34,7 @@ export interface TextInputOptions {
   readonly format: DatasetFormat;
   readonly textField?: string;
   readonly idField?: string;
-  /** Written into every row, where it is given. */
+  /** Of rows that name none in a field `source`. */
   readonly source?: string;
 }
 
@@ -43,7 +43,10 @@ export async function textInput(path: string, options: TextInputOptions): Promis
   const { source, ...reading } = options;
   return fileInput(path, async function* (limit, onBad) {
     let count = 0;
-    for await (const row of readTexts(await openInput(path), reading)) {
+    for await (const row of readTexts(await openInput(path), {
+      ...reading,
+      sourceField: 'source',
+    })) {
       if (limit !== null && count >= limit) return;
       if (row.problem !== undefined) {
         await onBad(badRow(path, row.line, row.field, row.problem));
@@ -52,7 +55,8 @@ export async function textInput(path: string, options: TextInputOptions): Promis
         await onBad(badRow(path, row.line, field, 'expected a text, received none'));
       } else {
         count += 1;
-        const from = source === undefined ? {} : { source };
+        const named = row.source ?? source;
+        const from = named === undefined ? {} : { source: named };
         yield { id: row.id, fields: { text: row.text, ...from } };
       }
     }
