@@ -9,6 +9,7 @@ import {
   stsReportAsMarkdown,
   stsReportAsTable,
 } from '#dist/evaluate/report_formats.js';
+import { stsReportAsHtml } from '#dist/evaluate/report_page.js';
 import { stsTaskNames, stsTasks } from '#dist/evaluate/sts_tasks.js';
 import type { StsProtocol } from '#dist/evaluate/sts_tasks.js';
 
@@ -144,4 +145,16 @@ test('a model name cannot break out of a table or become a formula', () => {
   assert.match(stsReportAsCsv(report), /^"'=cmd\|' \/C calc'!A0 & 100% _x_ ""q""",abc123/m);
   assert.match(stsReportAsMarkdown(report), /^\| =cmd\\\|' /m);
   assert.match(stsReportAsLatex(report), /^=cmd.*\\& 100\\% \\_x\\_/m);
+});
+
+test('the HTML page shows scores, intervals and the difference, and escapes names', async () => {
+  const second = scored('mteb', { model: '<b>second</b>' }, 0.01);
+  const report = createStsReport(scored('mteb'), { compare: second, subsets: true });
+  const page = await stsReportAsHtml(report);
+  assert.match(page, /<td>STS12<\/td><td class="number">3,108<\/td><td class="number">72.36<\/td>/);
+  assert.match(page, /<td class="number">78.87<\/td>/);
+  assert.match(page, /<td class="number">-1.00<\/td>/);
+  assert.match(page, /&lt;b&gt;second&lt;\/b&gt;/);
+  assert.match(page, /f{64}/);
+  assert.equal(await stsReportAsHtml(report), page);
 });

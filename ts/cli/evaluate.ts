@@ -39,6 +39,7 @@ interface StsFlags extends ModelFlags {
   readonly markdown?: boolean;
   readonly latex?: boolean;
   readonly csv?: boolean;
+  readonly report?: string;
 }
 
 export function register(program: Command): void {
@@ -72,6 +73,7 @@ export function register(program: Command): void {
     .option('--draws <n>', 'bootstrap resamples a task', integerArgument(1, 100_000), 1000)
     .option('--strict', 'stop at the first bad row')
     .option('--quarantine <file>', 'where bad rows go', 'sts.quarantine.jsonl')
+    .option('--report <file>', 'write one self-contained HTML page too, such as sts.html')
     .option('--fetch <folder>', 'fetch the sets from the hub into a folder, and end');
   for (const option of outputOptions()) {
     sts.addOption(option);
@@ -142,6 +144,7 @@ async function run(flags: StsFlags): Promise<void> {
     ...(second === undefined ? {} : { compare: second }),
   });
   await print(report, flags);
+  if (flags.report !== undefined) await writeReport(flags.report, report);
   if (data.badRows.length > 0) {
     await writeBadRows(data, flags.quarantine);
     process.exitCode = exitCodes.partial;
@@ -197,6 +200,15 @@ async function print(report: StsReport, flags: StsFlags): Promise<void> {
         ? forms.stsReportAsCsv
         : forms.stsReportAsTable;
   await printResult(form(report));
+}
+
+async function writeReport(path: string, report: StsReport): Promise<void> {
+  const [{ stsReportAsHtml }, { writeFileAtomic }] = await Promise.all([
+    import('../evaluate/report_page.js'),
+    import('../files/atomic.js'),
+  ]);
+  await writeFileAtomic(path, await stsReportAsHtml(report));
+  process.stderr.write(`report in ${forTerminalLine(path, 1000)}\n`);
 }
 
 async function writeBadRows({ badRows }: StsData, path: string): Promise<void> {

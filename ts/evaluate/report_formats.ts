@@ -39,7 +39,7 @@ export function stsReportAsTable(report: StsReport): string {
     `STS, protocol ${report.protocol}, Spearman x 100`,
     ...aligned(rows),
     '',
-    ...notes(report),
+    ...stsReportNotes(report),
     '',
   ].join('\n');
 }
@@ -78,7 +78,7 @@ export function stsReportAsMarkdown(report: StsReport): string {
     line(header.map((_, column) => (column === 0 ? '---' : '---:'))),
     ...wideRows(report).map(([name, ...cells]) => line([escapeMarkdown(name!), ...cells])),
     '',
-    ...notes(report).map((text) => `- ${escapeMarkdown(text)}`),
+    ...stsReportNotes(report).map((text) => `- ${escapeMarkdown(text)}`),
     '',
   ].join('\n');
 }
@@ -95,7 +95,7 @@ export function stsReportAsLatex(report: StsReport): string {
     ...wideRows(report).map(([name, ...cells]) => line([escapeLatex(name!), ...cells])),
     '\\bottomrule',
     '\\end{tabular}',
-    ...notes(report).map((text) => `% ${text.replace(/\s+/g, ' ')}`),
+    ...stsReportNotes(report).map((text) => `% ${text.replace(/\s+/g, ' ')}`),
     '',
   ].join('\n');
 }
@@ -197,7 +197,8 @@ function settingCells(settings: Omit<ModelSettings, 'model'>): (string | number 
   ];
 }
 
-function notes(report: StsReport): string[] {
+/** What was run on what, and what to be warned of: sentences that belong beside every score. */
+export function stsReportNotes(report: StsReport): string[] {
   const { bootstrap, data, compare } = report;
   return [
     describeModel(report.model, report.settings),

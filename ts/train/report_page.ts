@@ -2,9 +2,8 @@ import { readFile } from 'node:fs/promises';
 
 import { histogramChart, lineChart } from '../report/charts.js';
 import { htmlPage } from '../report/page.js';
-import type { ReportBlock, ReportSection } from '../report/page.js';
-import { stsTasks } from '../evaluate/sts_tasks.js';
-import type { StsReport } from '../evaluate/report.js';
+import type { ReportBlock } from '../report/page.js';
+import { stsBlocks } from '../evaluate/report_page.js';
 import { withoutUndefined } from '../files/canonical_json.js';
 import { histogramBins } from './run_evaluation.js';
 import type { RunEvaluation } from './run_evaluation.js';
@@ -40,7 +39,9 @@ export async function trainingReport(inputs: ReportInputs): Promise<string> {
     ...(evaluation.dev.length === 0
       ? []
       : [{ title: 'Similarities of the dev pairs', blocks: similarityBlocks(evaluation) }]),
-    ...(evaluation.test === null ? [] : [testSection(evaluation.test)]),
+    ...(evaluation.test === null
+      ? []
+      : [{ title: 'STS test sets', blocks: stsBlocks(evaluation.test, 'before') }]),
     { title: 'Throughput', blocks: [throughput(timings)] },
     { title: 'Data and settings', blocks: settingBlocks(prepared) },
   ];
@@ -162,49 +163,6 @@ function binCentres(counts: readonly number[]): readonly number[] {
   return counts.flatMap((count, bin) =>
     Array.from({ length: count }, () => ((bin + 0.5) / counts.length) * 2 - 1),
   );
-}
-
-function testSection(test: StsReport): ReportSection {
-  const compare = test.compare?.tasks;
-  return {
-    title: 'STS test sets',
-    blocks: [
-      {
-        kind: 'table',
-        caption: `Spearman x 100, protocol ${test.protocol}, 95 % bootstrap intervals`,
-        columns: [
-          { title: 'task' },
-          { title: 'pairs', numeric: true },
-          { title: 'Spearman', numeric: true },
-          { title: 'interval', numeric: true },
-          { title: 'before', numeric: true },
-          { title: 'gain, interval', numeric: true },
-        ],
-        rows: [
-          ...test.tasks.map((task, i) => [
-            stsTasks[task.name].title,
-            task.pairs,
-            task.spearman.toFixed(2),
-            between(task.interval),
-            compare?.[i]?.spearman.toFixed(2) ?? null,
-            compare?.[i] === undefined ? null : between(compare[i].interval),
-          ]),
-          [
-            'average',
-            test.data.rows,
-            test.average.toFixed(2),
-            between(test.averageInterval),
-            test.compare?.average.toFixed(2) ?? null,
-            test.compare === undefined ? null : between(test.compare.interval),
-          ],
-        ],
-      },
-    ],
-  };
-}
-
-function between([low, high]: readonly [number, number]): string {
-  return `${low.toFixed(2)} to ${high.toFixed(2)}`;
 }
 
 function throughput(timings: readonly TimingLine[]): ReportBlock {
