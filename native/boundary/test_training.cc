@@ -60,7 +60,7 @@ TrainSpec train_spec(const EncoderSpec& encoder, const Fields& fields) {
 // { exampleIds, roles, dropoutSeed?, step?, chunkTokens?, mlmWeight?, engine, change?, delta?,
 //   changeAll?, evaluate? }
 struct Probe {
-  bool reference = false, evaluates = false;
+  bool reference = false, evaluates = false, interrupts = false;
   std::vector<int64_t> example_ids, roles;
   AccumulateOptions options;
   std::string changed;  // a parameter; "": none
@@ -72,6 +72,7 @@ Probe probe_of(const Fields& fields) {
   Probe probe;
   probe.reference = fields.choice<bool>("engine", {{"packed", false}, {"reference", true}});
   probe.evaluates = fields.boolean_or("evaluates", false);
+  probe.interrupts = fields.boolean_or("interrupts", false);
   probe.example_ids = integers(fields, "exampleIds");
   probe.roles = integers(fields, "roles");
   const int64_t step = fields.integer_or("step", -1, -1, 0xFFFFFFFF);
@@ -84,7 +85,7 @@ Probe probe_of(const Fields& fields) {
   probe.options.mlm_weight = fields.number("mlmWeight", 0, 10);
   probe.changed = fields.string("changed");
   probe.index = fields.integer_or("index", 0, -1, kMost);
-  probe.delta = fields.number("delta", -10, 10);
+  probe.delta = fields.number("delta", -1e308, 1e308);
   return probe;
 }
 
@@ -94,6 +95,7 @@ struct ProbeResult {
   int64_t masked = 0, chunks = 0;
   std::vector<Parameter> parameters;
   std::vector<std::pair<std::string, at::Tensor>> checkpoint, adapter;
+  std::string interrupted, not_finite;
 };
 
 // A loss that couples all rows: sum of fixed weights times numbers, plus half the square of the sum
@@ -119,6 +121,23 @@ void change(std::vector<Parameter>& parameters, const Probe& probe) {
   }
 }
 
+// Cancels a step between its loss and its way back; returns the error's code.
+std::string interrupt(TrainableModel& model, const TrainRows& rows, const Probe& probe) {
+  const CancelToken token;
+  try {
+    model.accumulate(
+        rows, probe.options,
+        [&](const at::Tensor& embeddings) {
+          token.cancel();
+          return at::ones_like(embeddings);
+        },
+        token);
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return "none";
+}
+
 ProbeResult run_probe(const TrainSpec& spec, const Probe& probe, TrainRows rows,
                       const CancelToken& cancel) {
   for (const int64_t id : probe.example_ids) rows.example_ids.push_back(static_cast<uint32_t>(id));
@@ -142,6 +161,7 @@ ProbeResult run_probe(const TrainSpec& spec, const Probe& probe, TrainRows rows,
       if (parameter.trainable) parameter.grad = reference.gradients.at(parameter.name);
     }
   } else {
+    if (probe.interrupts) result.interrupted = interrupt(*model, rows, probe);
     const AccumulateResult done = model->accumulate(
         rows, probe.options,
         [&](const at::Tensor& embeddings) {
@@ -153,6 +173,7 @@ ProbeResult run_probe(const TrainSpec& spec, const Probe& probe, TrainRows rows,
     result.mlm_loss = done.mlm_loss;
     result.masked = done.masked_tokens;
     result.chunks = done.chunks;
+    result.not_finite = model->first_non_finite_gradient(cancel).value_or("");
   }
   result.parameters = model->parameters();
   result.checkpoint = model->checkpoint_tensors();
@@ -178,6 +199,8 @@ Napi::Value to_result(Napi::Env env, ProbeResult&& result) {
   object.Set("mlmLoss", result.mlm_loss);
   object.Set("masked", static_cast<double>(result.masked));
   object.Set("chunks", static_cast<double>(result.chunks));
+  object.Set("interrupted", result.interrupted);
+  object.Set("notFinite", result.not_finite);
   Napi::Array parameters = Napi::Array::New(env);
   for (const Parameter& parameter : result.parameters) {
     Napi::Object one = Napi::Object::New(env);

@@ -8,6 +8,44 @@ import type { TrainSettings } from './train_probe.js';
 
 const dropout: TrainSettings = { hiddenDropout: 0.1, attentionDropout: 0.1 };
 
+describe('a step that is cancelled', { skip: skipWithoutModule }, () => {
+  it('leaves no gradient behind, whole or in chunks', async () => {
+    const module = loadTrainingModule();
+    const rows = await goldenRows('bert-erf', 30);
+    const spec = {
+      ...(await modelSpec(goldenDir('bert-erf'), { pooling: 'mean' })),
+      maxTokens: 30,
+    };
+    for (const chunkTokens of [0, 30]) {
+      const step = { step: 1, chunkTokens };
+      const plain = await trainStep(module, spec, dropout, step, rows);
+      const again = await trainStep(module, spec, dropout, { ...step, interrupts: true }, rows);
+      assert.equal(again.interrupted, 'cancelled');
+      for (const [i, { name, grad }] of plain.parameters.entries()) {
+        assert.deepEqual(again.parameters[i]?.grad, grad, name);
+      }
+    }
+  });
+});
+
+describe('a gradient that is no number', { skip: skipWithoutModule }, () => {
+  it('is found by the name of its tensor', async () => {
+    const module = loadTrainingModule();
+    const rows = await goldenRows('bert-erf', 30);
+    const spec = {
+      ...(await modelSpec(goldenDir('bert-erf'), { pooling: 'mean' })),
+      maxTokens: 30,
+    };
+    const healthy = await trainStep(module, spec, dropout, { step: 1 }, rows);
+    assert.equal(healthy.notFinite, '');
+    // 1e308 in the last LayerNorm's bias: the square of the sum of the rows is infinite.
+    const name = 'encoder.layer.2.output.LayerNorm.bias';
+    const step = { step: 1, changed: name, index: 0, delta: 1e308 };
+    const { notFinite } = await trainStep(module, spec, dropout, step, rows);
+    assert.equal(notFinite, 'embeddings.word_embeddings.weight');
+  });
+});
+
 describe('the gradient cache', { skip: skipWithoutModule }, () => {
   const module = loadTrainingModule();
   const cases: readonly (readonly [string, TrainSettings])[] = [

@@ -38,6 +38,8 @@ export interface StepSettings {
   readonly dropoutSeed?: number;
   readonly chunkTokens?: number;
   readonly mlmWeight?: number;
+  /** Is cancelled once between loss and way back, then runs. */
+  readonly interrupts?: boolean;
   /** Adds delta to number `index` of that parameter, or with index -1 a pattern to all of it. */
   readonly changed?: string;
   readonly index?: number;
@@ -52,6 +54,10 @@ export interface StepResult {
   readonly mlmLoss: number;
   readonly masked: number;
   readonly chunks: number;
+  /** The code of the cancelled run. */
+  readonly interrupted: string;
+  /** The first parameter whose gradient holds NaN or infinity; empty: none. */
+  readonly notFinite: string;
   readonly parameters: readonly {
     readonly name: string;
     readonly trainable: boolean;
