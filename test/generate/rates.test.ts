@@ -65,10 +65,10 @@ test('500 runs keep every 60 s within the rates, and wait as long as they are to
 
 test('under 5 % of 429, 2 % of 500, 1 % cut short and 0.5 % hanging, an example takes 1.10 requests', async (t) => {
   const root = await temporaryFolder(t);
-  const count = 1500;
+  const count = 2000;
   const input = await writeSentences(root, count);
   const rates = { limitMs: 0.05, error500: 0.02, truncated: 0.01, hang: 0.005 };
-  await using server = await startFakeServer({ run: 'G1', reply: 'numbered', rates });
+  await using server = await startFakeServer({ run: '1', reply: 'numbered', rates });
   const limits = { callMs: 2000, idleMs: 2000 };
   const folder = join(root, 'run');
   const run = { folder, input, baseUrl: server.baseUrl, bare: true, inFlight: 64, limits };
