@@ -20,6 +20,8 @@ export type CallFault =
   | 'limitSeconds'
   /** The key is refused. */
   | 'refused'
+  /** It is refused, and told again. */
+  | 'echo'
   | 'none';
 
 type Endpoint = 'upload' | 'create' | 'list' | 'poll' | 'content' | 'cancel';
@@ -119,6 +121,7 @@ export function createBatches(context: BatchContext) {
       return faults[fault]!.answer(response, noCompletion);
     }
     if (fault === 'refused') return faults['unauthorized']!.answer(response, noCompletion);
+    if (fault === 'echo') return faults['echo']!.answer(response, noCompletion);
     const { status = 200, json, bytes = Buffer.from(JSON.stringify(json)) } = work();
     if (fault === 'cutAfter') return void response.destroy();
     const type = json === undefined ? 'application/octet-stream' : 'application/json';

@@ -54,6 +54,16 @@ function usage(counts: unknown): Fault {
   return changed((good) => ({ ...good, usage: counts }));
 }
 
+function sentKey(response: ServerResponse): string {
+  return response.req.headers.authorization ?? '';
+}
+
+/** What a server may make of a key it was sent. */
+function echoed(response: ServerResponse): string {
+  const sent = sentKey(response);
+  return [sent, Buffer.from(sent).toString('base64'), encodeURIComponent(sent)].join(' and ');
+}
+
 const page = '<html><body>Please sign in</body></html>';
 
 function redirect(status: number): Fault {
@@ -115,10 +125,17 @@ export const faults: Readonly<Record<string, Fault>> = {
   echo: {
     billed: false,
     answer: (response) => {
-      const sent = response.req.headers.authorization ?? '';
-      const forms = [sent, Buffer.from(sent).toString('base64'), encodeURIComponent(sent)];
-      const fields = { message: `wrong \u001b[31m${forms.join(' and ')}`, code: sent };
-      sendJson(response, 401, { error: fields }, { 'x-echo': sent });
+      const fields = { message: `wrong \u001b[31m${echoed(response)}`, code: sentKey(response) };
+      sendJson(response, 401, { error: fields }, { 'x-echo': sentKey(response) });
+    },
+  },
+  /** The answer itself says the key, in two numbered lines. */
+  echoContent: {
+    billed: true,
+    answer: (response, good) => {
+      const text = `1. It says ${echoed(response)}.\n2. It does not say ${sentKey(response)}.`;
+      const choices = [{ ...good.choices[0], message: { role: 'assistant', content: text } }];
+      sendJson(response, 200, { ...good, choices }, { 'x-echo': sentKey(response) });
     },
   },
   forbidden: error(403, 'forbidden'),
