@@ -8,7 +8,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createBatches } from './fake_batches.js';
 import type { BatchSettings } from './fake_batches.js';
-import { chance, faults, sendJson } from './fake_faults.js';
+import { chance, faults, hostileTexts, sendJson } from './fake_faults.js';
 import type { Completion } from './fake_faults.js';
 
 interface Settings {
@@ -18,8 +18,8 @@ interface Settings {
   readonly models?: readonly string[];
   /** Only so many attempts at an example meet a fault; without limit unless given. */
   readonly faultyAttempts?: number;
-  /** `numbered` answers in two numbered lines instead of one sentence. */
-  readonly reply?: 'plain' | 'numbered';
+  /** `numbered` answers in two numbered lines; `hostile` so too, with the text that is asked for. */
+  readonly reply?: 'plain' | 'numbered' | 'hostile';
   readonly batch?: BatchSettings;
 }
 
@@ -40,13 +40,23 @@ function words(text: string): number {
   return text.split(/\s+/).filter((word) => word !== '').length;
 }
 
+function replyOf(example: string, digest: string): string {
+  switch (settings.reply) {
+    case 'numbered':
+      return `1. ${digest.slice(0, 8)} agrees.\n2. ${digest.slice(8, 16)} differs.`;
+    case 'hostile': {
+      const at = /Sentence (\d+):/.exec(example)?.[1];
+      return `1. A ${hostileTexts[Number(at)] ?? ''} end\n2. It differs.`;
+    }
+    default:
+      return `${digest.slice(0, 8)} answers ${example.slice(0, 60)}`;
+  }
+}
+
 function completionOf({ model, messages, response_format: format }: ChatBody): Completion {
   const example = messages.at(-1)?.content ?? '';
   const digest = createHash('sha256').update(example).digest('hex');
-  const text =
-    settings.reply === 'numbered'
-      ? `1. ${digest.slice(0, 8)} agrees.\n2. ${digest.slice(8, 16)} differs.`
-      : `${digest.slice(0, 8)} answers ${example.slice(0, 60)}`;
+  const text = replyOf(example, digest);
   const content = format === undefined ? text : JSON.stringify({ text });
   const prompt = messages.reduce((sum, message) => sum + words(message.content), 0) + 1;
   const completion = words(content);
