@@ -155,6 +155,11 @@ test('judge promotes a relevant negative to the positive of a row of its own', a
       ['r1-promoted-0', 'Boil eggs for eight minutes.', ['Tin melts.']],
     ],
   );
+  // What became a positive is no drop; the partly relevant one is.
+  assert.deepEqual(
+    made.drops.map(({ call }) => call),
+    ['judge-1'],
+  );
 });
 
 test('a row whose negatives are all dropped stays a pair', async () => {
