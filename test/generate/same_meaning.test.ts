@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Example } from '#dist/generate/example.js';
 import {
+  nearestPersonas,
   rowsOfSameMeaning,
   textsNearlyEqual,
   textsOfSameMeaning,
@@ -49,4 +50,20 @@ test('rows are dropped by the meaning of their anchors, across groups of rows', 
   }
   assert.deepEqual(seen.slice(0, 2), [undefined, undefined]);
   assert.match(seen[2] ?? '', /received cosine 1\.000 to 1$/);
+});
+
+test('the personas nearest to a passage are offered, in order, each passage asked for once', async () => {
+  const asked: string[] = [];
+  // One axis each for bees, ships and law; the passage is about the first two.
+  const axes = ['bee', 'ship', 'law'];
+  const find = nearestPersonas(async (texts) => {
+    asked.push(...texts);
+    const rows = texts.flatMap((text) => axes.map((word) => (text.includes(word) ? 1 : 0)));
+    return { embeddings: Float32Array.from(rows), dimensions: 3 };
+  }, 2);
+  const personas = ['a law clerk', 'a ship cook', 'a bee keeper', 'a ship captain with bees'];
+  const first = await find('bees on a ship', personas, 'r1');
+  assert.deepEqual(first, ['a ship captain with bees', 'a ship cook']);
+  assert.deepEqual(await find('bees on a ship', personas, 'r1'), first);
+  assert.deepEqual(asked, [...personas, 'bees on a ship']);
 });

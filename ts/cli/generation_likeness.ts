@@ -1,7 +1,8 @@
 // What a run drops as too like what it has: by characters, by an encoder's word, as the flags say.
 import type { Encoder } from '../encoder/encoder.js';
 import type { RowFilter } from '../generate/artefact.js';
-import type { FindNearDuplicates } from '../generate/recipes/options.js';
+import type { FindCharacters, FindNearDuplicates } from '../generate/recipes/options.js';
+import { candidateCount } from '../generate/recipes/options.js';
 import type { EmbedTexts } from '../generate/same_meaning.js';
 import type { GenerationFlags } from './generation_options.js';
 
@@ -10,6 +11,8 @@ export interface Likeness extends AsyncDisposable {
   readonly filters: () => readonly RowFilter[];
   /** For what a recipe makes its units of, such as brainstormed tasks. */
   readonly nearDuplicates: FindNearDuplicates | undefined;
+  /** For `qwen3`, where an encoder is named. */
+  readonly findCharacters: FindCharacters | undefined;
 }
 
 /** The encoder is loaded when the first text is compared. Throws RangeError where none is named. */
@@ -44,6 +47,8 @@ export async function likenessOf({
   return {
     filters: () => filters.map((make) => make()),
     nearDuplicates: finders.length === 0 ? undefined : find,
+    findCharacters:
+      model === undefined ? undefined : meaning.nearestPersonas(loaded.embed, candidateCount),
     [Symbol.asyncDispose]: loaded.dispose,
   };
 }

@@ -36,9 +36,7 @@ export async function runGeneration(
 ): Promise<GenerateResult | undefined> {
   const model = modelOf(flags);
   await using likeness = await likenessOf(flags);
-  // The estimate's made-up answers are all alike.
-  const near = flags.dryRun === true ? undefined : likeness.nearDuplicates;
-  const run = await prepareRun(recipeName, model, flags, near, readInput);
+  const run = await prepareRun(recipeName, model, flags, likeness, readInput);
   if (flags.dryRun === true) {
     await printEstimate(run, flags);
     return undefined;
@@ -105,7 +103,7 @@ async function prepareRun(
   recipeName: string,
   model: string,
   flags: GenerationFlags,
-  nearDuplicates: Likeness['nearDuplicates'],
+  { nearDuplicates, findCharacters }: Likeness,
   readInput: ReadInput | undefined,
 ): Promise<PreparedRun> {
   const [{ loadTemplates }, { loadRefusals }, { recipeByName }] = await Promise.all([
@@ -118,8 +116,14 @@ async function prepareRun(
   const refusals = await loadRefusals(folder);
   const settings = flags.set === undefined ? {} : { settings: flags.set };
   const personas = await personasFor(recipeName, flags);
-  const near = nearDuplicates === undefined ? {} : { nearDuplicates };
-  const recipe = recipeByName(recipeName, { templates, personas, ...settings, ...near });
+  const recipe = recipeByName(recipeName, {
+    templates,
+    personas,
+    ...settings,
+    // The estimate's made-up answers are all alike.
+    nearDuplicates: flags.dryRun === true ? undefined : nearDuplicates,
+    findCharacters,
+  });
   const input = await inputOf(recipe, flags, readInput);
   const slotWeights = flags.slotWeights ?? recipe.slotWeights ?? null;
   const plan = {
@@ -154,7 +158,8 @@ function outputOf({ inputFormat, textField, idField, source, licence, ...flags }
   const nearDuplicates = flags.nearDuplicates?.toString();
   const sameMeaning = flags.sameMeaning?.toString();
   // A path is no part of a plan, the encoder's name is.
-  const encoder = sameMeaning === undefined ? undefined : basename(flags.model ?? '');
+  const asks = sameMeaning !== undefined || flags.set?.['characters'] === 'nearest';
+  const encoder = asks ? basename(flags.model ?? '') : undefined;
   const format = flags.format === 'jsonl' ? undefined : flags.format;
   const columns = flags.columns === undefined ? undefined : JSON.stringify(flags.columns);
   const reading = { inputFormat, textField, idField, source, licence, columns };

@@ -3,9 +3,10 @@ import { canonicalHash } from '../files/canonical_json.js';
 import { nearDuplicates } from '../dataset/near_duplicates.js';
 import { createNearVectorIndex, nearDuplicateLeaders } from '../diversity/near_duplicates.js';
 import type { NearVectorIndex } from '../diversity/near_duplicates.js';
+import { dot } from '../diversity/vectors.js';
 import type { Vectors } from '../diversity/vectors.js';
 import type { RowFilter } from './artefact.js';
-import type { FindNearDuplicates } from './recipes/options.js';
+import type { FindCharacters, FindNearDuplicates } from './recipes/options.js';
 
 /** Embeds texts, a row each. */
 export type EmbedTexts = (texts: readonly string[]) => Promise<Vectors>;
@@ -25,6 +26,27 @@ export function textsNearlyEqual(threshold: number): FindNearDuplicates {
     const { duplicateOf } = nearDuplicates(texts, { threshold });
     return new Set([...duplicateOf.keys()].filter((at) => duplicateOf[at]! >= 0));
   });
+}
+
+/** The personas whose cosine to the passage is highest, the first of equal ones first. */
+export function nearestPersonas(embed: EmbedTexts, count: number): FindCharacters {
+  let known:
+    | { readonly personas: readonly string[]; readonly vectors: Promise<Vectors> }
+    | undefined;
+  const found = new Map<string, Promise<readonly string[]>>();
+  const find = async (passage: string, personas: readonly string[]): Promise<readonly string[]> => {
+    if (known?.personas !== personas) known = { personas, vectors: embed(personas) };
+    const vectors = await known.vectors;
+    const wanted = await embed([passage]);
+    const cosines = personas.map((_, at) => dot(vectors, at, wanted, 0));
+    const order = Array.from(personas.keys()).sort((a, b) => cosines[b]! - cosines[a]! || a - b);
+    return order.slice(0, count).map((at) => personas[at]!);
+  };
+  return (passage, personas, id) => {
+    const made = found.get(id) ?? find(passage, personas);
+    found.set(id, made);
+    return made;
+  };
 }
 
 /** A stage's units are made more than once in a run, of the same texts. */

@@ -231,10 +231,14 @@ test('characters are drawn by the id of the passage alone, or found by the calle
   assert.deepEqual(drawCharacters('x', personas, 'id'), drawCharacters('y', personas, 'id'));
   const draws = Array.from({ length: 50 }, (_, i) => drawCharacters('', personas, `r${i}`).join());
   assert.ok(new Set(draws).size > 25);
-  const found = qwen3({}, { findCharacters: () => ['A', 'B', 'C', 'D', 'E'] });
+  const found = qwen3(
+    { characters: 'nearest' },
+    { findCharacters: () => ['A', 'B', 'C', 'D', 'E'] },
+  );
   await runRecipe(found, passages.slice(0, 1), (call, unit, slots) => {
     if (call.name === 'configure') assert.equal(call.inputs['characters'], 'A\nB\nC\nD\nE');
     return configured('keywords', 'high_school')(call, unit, slots);
   });
+  assert.throws(() => qwen3({ characters: 'nearest' }), /expected an encoder \(--model\)/);
   assert.throws(() => qwen3({}, { personas: ['A'] }), /expected 5 personas or more/);
 });

@@ -5,6 +5,9 @@ export type FindNearDuplicates = (
   texts: readonly string[],
 ) => ReadonlySet<number> | Promise<ReadonlySet<number>>;
 
+/** Characters that the first call of `qwen3` chooses from. */
+export const candidateCount = 5;
+
 /** The five characters of a persona list that suit a passage best; `id` is the passage's. */
 export type FindCharacters = (
   passage: string,
@@ -18,9 +21,9 @@ export interface RecipeOptions {
   /** By name, as text; each recipe says which it has. */
   readonly settings?: Readonly<Record<string, string>>;
   /** By meaning or by characters; without it only equal texts are one. */
-  readonly nearDuplicates?: FindNearDuplicates;
+  readonly nearDuplicates?: FindNearDuplicates | undefined;
   /** The characters that `qwen3` chooses from. */
   readonly personas?: readonly string[];
-  /** Without it five characters are drawn by the passage's id. */
-  readonly findCharacters?: FindCharacters;
+  /** For `characters=nearest`; else five are drawn by the passage's id. */
+  readonly findCharacters?: FindCharacters | undefined;
 }

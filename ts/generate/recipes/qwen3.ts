@@ -1,9 +1,9 @@
-import { canonicalHash } from '../../files/canonical_json.js';
 import type { Example } from '../example.js';
 import { comparable } from '../parse.js';
 import type { PlannedCall, Recipe, Unit, Verdict } from '../recipe.js';
 import type { Template } from '../template.js';
 import { namedDraws } from '../../random/named_draws.js';
+import { candidateCount } from './options.js';
 import type { RecipeOptions } from './options.js';
 import {
   answerOf,
@@ -18,16 +18,19 @@ import type { Answers } from './rows.js';
 import { settingReader } from './settings.js';
 import { takeTemplate } from './templates_taken.js';
 
-/** Characters that the first call chooses from. */
-const candidateCount = 5;
-
 /**
  * Qwen3's way from a passage to a query: one call chooses who would ask, what kind of question and
- * how hard, the next one writes it (METHODS 10). Setting `language` is the query's.
+ * how hard, the next one writes it (METHODS 10). Setting `language` is the query's; `characters` says
+ * whether the five that are offered are drawn, or those nearest to the passage by an encoder.
  */
 export function qwen3(options: RecipeOptions): Recipe {
-  const { templates, settings, personas = [], findCharacters = drawCharacters } = options;
+  const { templates, settings, personas = [] } = options;
   const read = settingReader('qwen3', settings);
+  const nearest = read.choice('characters', ['drawn', 'nearest'], 'drawn') === 'nearest';
+  const findCharacters = nearest ? options.findCharacters : drawCharacters;
+  if (findCharacters === undefined) {
+    throw new RangeError('expected an encoder (--model) for characters=nearest, received none');
+  }
   const language = read.texts('language')[0] ?? 'English';
   const configure = takeTemplate(templates, 'qwen3-configure', {
     inputs: ['passage', 'characters'],
@@ -47,7 +50,7 @@ export function qwen3(options: RecipeOptions): Recipe {
   return {
     name: 'qwen3',
     input: 'texts',
-    settings: { ...read.done(), personas: canonicalHash([...personas]) },
+    settings: read.done(),
     before: [],
     last: {
       name: 'write',
