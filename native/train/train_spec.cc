@@ -42,6 +42,25 @@ void check_added(const TrainSpec& spec) {
   }
 }
 
+// What the passes index by: sizes that do not fit would read beyond a table.
+void check_sizes(const EncoderSpec& encoder) {
+  const EncoderConfig& config = encoder.config;
+  expect(config.hidden_size % config.head_count == 0, "hiddenSize that headCount divides",
+         std::to_string(config.hidden_size));
+  expect(config.type_vocab_size >= 1, "typeVocabSize >= 1", std::to_string(config.type_vocab_size));
+  expect(config.pad_token_id < config.vocab_size && config.pad_token_id < config.max_positions,
+         "padTokenId within the vocabulary", std::to_string(config.pad_token_id));
+  const int64_t room = config.max_positions - config.position_offset;
+  expect(encoder.max_tokens >= 1 && encoder.max_tokens <= room,
+         "maxTokens from 1 to " + std::to_string(room), std::to_string(encoder.max_tokens));
+  int64_t width = config.hidden_size * std::ssize(encoder.pooling);
+  for (const DenseSpec& dense : encoder.dense) {
+    expect(dense.in_features == width, "a dense module with inFeatures " + std::to_string(width),
+           std::to_string(dense.in_features));
+    width = dense.out_features;
+  }
+}
+
 }  // namespace
 
 void check_spec(const TrainSpec& spec) {
@@ -58,6 +77,7 @@ void check_spec(const TrainSpec& spec) {
          std::to_string(encoder.pooling.size()));
   expect(!spec.fresh_head || encoder.head == Head::kMlp, "head 'mlp' where it is drawn anew",
          "another");
+  check_sizes(encoder);
   check_rate("hiddenDropout", spec.hidden_dropout);
   check_rate("attentionDropout", spec.attention_dropout);
   check_added(spec);

@@ -215,6 +215,24 @@ describe('what cannot train is refused', { skip: skipWithoutModule }, () => {
     [{}, { roles: [0] }, /^expected 8 roles, received 1$/],
     [{}, { exampleIds: [0, 1] }, /^expected 8 example ids, received 2$/],
   ];
+  it('sizes that would read beyond a table', async () => {
+    const spec = await modelSpec(goldenDir('bert-erf'), { pooling: 'mean', head: 'none' });
+    const rows = await goldenRows('bert-erf', 30);
+    for (const [wrong, message] of [
+      [{ ...spec, maxTokens: 41 }, /^expected maxTokens from 1 to 40, received 41$/],
+      [
+        { ...spec, config: { ...spec.config, headCount: 5 } },
+        /^expected hiddenSize that headCount divides, received 24$/,
+      ],
+      [
+        { ...spec, config: { ...spec.config, typeVocabSize: 0 } },
+        /^expected typeVocabSize >= 1, received 0$/,
+      ],
+    ] as const) {
+      await assert.rejects(trainStep(module, wrong, {}, {}, rows), { name: 'RangeError', message });
+    }
+  });
+
   for (const [train, step, message] of cases) {
     it(message.source, async () => {
       const spec = await modelSpec(goldenDir('bert-erf'), { pooling: 'mean', head: 'none' });
