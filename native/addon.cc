@@ -6,6 +6,7 @@
 #include "boundary/functions.h"
 #include "boundary/loss_functions.h"
 #include "boundary/tokenizer_object.h"
+#include "boundary/training_object.h"
 #if defined(SIMGPT_TEST_HOOKS)
 #include "boundary/test_functions.h"
 #endif
@@ -25,6 +26,7 @@ static Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   export_function<compute_loss_of>(exports, "computeLoss");
   define_encoder(exports);    // NativeEncoder, loadEncoder
   define_tokenizer(exports);  // NativeTokenizer, loadTokenizer
+  define_training(exports);   // NativeTraining, loadTraining
 #if defined(SIMGPT_TEST_HOOKS)
   define_test_functions(exports);
 #endif

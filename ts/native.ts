@@ -9,6 +9,9 @@ import type {
   NativeLossEmbeddings,
   NativeLossInputs,
   NativeLossResult,
+  NativeParameter,
+  NativeTraining,
+  NativeTrainSpec,
 } from './native_training.js';
 
 /**
@@ -43,6 +46,12 @@ export interface NativeBinding {
     token: number,
   ): Promise<NativeLossResult<Numbers>>;
   loadEncoder(spec: NativeEncoderSpec, token: number): Promise<NativeEncoder>;
+  /** A model whose parameters train; precision float32, or float64 for comparisons. */
+  loadTraining(
+    spec: NativeEncoderSpec,
+    training: NativeTrainSpec,
+    token: number,
+  ): Promise<NativeTrainingEncoder>;
   readonly NativeEncoder: abstract new (...args: never) => NativeEncoder;
   /** A tokenizer without a model. Rejects with `tokenizerInvalid`, `unsupported` or `fileNotFound`. */
   loadTokenizer(spec: NativeTokenizerSpec, token: number): Promise<NativeTokenizer>;
@@ -168,6 +177,14 @@ export interface NativeEncoder {
   };
   /** Frees the weights after the jobs called before it; calls after it are refused. Twice is fine. */
   dispose(): Promise<void>;
+}
+
+/** A model in training embeds and tokenizes as an encoder does, with its weights as they are. */
+export interface NativeTrainingEncoder
+  extends NativeTraining, Pick<NativeEncoder, 'embed' | 'tokenize' | 'dispose'> {
+  info(): Omit<ReturnType<NativeEncoder['info']>, 'memoryBytes'> & {
+    readonly parameters: readonly NativeParameter[];
+  };
 }
 
 export interface NativeTokenizeOptions {

@@ -91,3 +91,107 @@ export interface NativeLossResult<
 
 /** 'fused' where a loss has such a form for float32 on this processor. */
 export type NativeLossBackend = 'reference' | 'fused';
+
+/** What is trained and how it begins (native/train/trainable.h: TrainSpec). */
+export interface NativeTrainSpec {
+  readonly trains: 'all' | 'bitFit' | 'deepPrompt' | 'lora' | 'head';
+  /** Draw the mlp head anew instead of reading it. */
+  readonly freshHead: boolean;
+  readonly headWhenEvaluating: boolean;
+  readonly initializerRange: number;
+  readonly hiddenDropout: number;
+  readonly attentionDropout: number;
+  readonly promptLength: number;
+  /** Width of the prompt's reparameterisation, 0: none. */
+  readonly promptProjection: number;
+  readonly loraRank: number;
+  readonly loraAlpha: number;
+  readonly mlm?:
+    | { readonly maskRate: number; readonly maskTokenId: number; readonly specialIds: Int32Array }
+    | undefined;
+  /** Of dropout and of what is drawn anew. */
+  readonly seed: number;
+}
+
+export interface NativeAccumulateRequest {
+  readonly examples: number;
+  /** [examples] bits of unsigned integers that dropout draws by. */
+  readonly exampleIds: Int32Array;
+  readonly losses: readonly NativeLoss[];
+  readonly inputs: NativeLossInputs;
+  readonly learnedTemperature?: { readonly initial: number; readonly lowest: number } | undefined;
+  /** Default the optimizer's count of steps. */
+  readonly step?: number | undefined;
+  readonly dropout: boolean;
+  /** 0: by memory. */
+  readonly chunkTokens: number;
+  readonly mlmWeight: number;
+}
+
+export type NativeAccumulateResult =
+  | (NativeLossValue & {
+      readonly mlmLoss: number;
+      /** Texts that were cut. */
+      readonly truncated: number;
+      readonly chunks: number;
+      readonly notFinite?: undefined;
+    })
+  | {
+      /** Places of the examples it was found in; the gradients are zero then. */
+      readonly notFinite: { readonly tensor: string; readonly examples: readonly number[] };
+    };
+
+export interface NativeStepOptions {
+  readonly learningRate: number;
+  readonly maxGradNorm?: number | undefined;
+  readonly weightDecay: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+}
+
+export interface NativeParameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly trainable: boolean;
+  readonly decays: boolean;
+}
+
+/** A model in training. Texts as for `NativeEncoder`: anchors, positives, then hard negatives. */
+export interface NativeTraining {
+  accumulate(
+    texts: Uint8Array,
+    offsets: Float64Array | BigUint64Array,
+    request: NativeAccumulateRequest,
+    token: number,
+  ): Promise<NativeAccumulateResult>;
+  /** `notFinite`: a parameter whose gradient holds NaN or infinity; nothing was changed then. */
+  step(
+    options: NativeStepOptions,
+    token: number,
+  ): Promise<{ readonly gradNorm: number; readonly notFinite?: string }>;
+  /** Frees the moments; the next step begins anew. */
+  dropOptimizer(): Promise<void>;
+  /** Trainable parameters, moments and counters, in a file that appears whole or not at all. */
+  saveState(path: string, token: number): Promise<void>;
+  /** Rejects with `fileInvalid` where the file is not of this model; nothing has changed then. */
+  loadState(path: string, token: number): Promise<void>;
+  /**
+   * Checkpoint tensors (LoRA merged), or those of the adapter; those that begin with `prefix`,
+   * without it.
+   */
+  saveTensors(
+    path: string,
+    which: 'weights' | 'adapter',
+    prefix: string,
+    token: number,
+  ): Promise<void>;
+  /** The values of one parameter. */
+  parameter(name: string, token: number): Promise<Float32Array | Float64Array>;
+  progress(): Promise<{
+    readonly steps: number;
+    /** The learned temperature; NaN where none is. */
+    readonly temperature: number;
+    readonly memoryBytes: number;
+  }>;
+}

@@ -15,7 +15,7 @@
 
 namespace simgpt {
 
-enum class HandleKind : uint32_t { kEncoder, kTokenizer, kOptimizer, kTest, kCount };
+enum class HandleKind : uint32_t { kEncoder, kTokenizer, kTraining, kTest, kCount };
 
 struct HandleKey {
   uint32_t slot = 0;

@@ -34,7 +34,7 @@ std::vector<float> row_dots(const UnitRows& a, const UnitRows& b) {
   return dots;
 }
 
-UnitRows normalize_float(const at::Tensor& rows) { return normalize_rows(rows.to(at::kFloat)); }
+UnitRows normalize_float(const at::Tensor& rows) { return unit_rows_of(rows.to(at::kFloat)); }
 
 void read_references(ScorePlan& plan, const LossBatch& batch, const Exclusion& exclusion) {
   const int64_t n = plan.n();
@@ -60,10 +60,10 @@ void read_references(ScorePlan& plan, const LossBatch& batch, const Exclusion& e
 
 std::unique_ptr<ScorePlan> read_operands(const LossBatch& batch) {
   auto plan = std::make_unique<ScorePlan>();
-  plan->anchors = normalize_rows(batch.anchors);
-  plan->positives = normalize_rows(batch.positives);
+  plan->anchors = unit_rows_of(batch.anchors);
+  plan->positives = unit_rows_of(batch.positives);
   if (batch.hard_negatives.defined() && batch.hard_negatives.size(0) > 0) {
-    plan->hard_negatives = normalize_rows(batch.hard_negatives);
+    plan->hard_negatives = unit_rows_of(batch.hard_negatives);
   }
   plan->own_cosines = row_dots(plan->anchors, plan->positives);
   plan->text_ids = number_densely(batch.text_ids);

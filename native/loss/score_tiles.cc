@@ -55,7 +55,7 @@ const TileKernels& tile_kernels() {
   return tile_kernels_baseline();
 }
 
-UnitRows normalize_rows(const at::Tensor& embeddings) {
+UnitRows unit_rows_of(const at::Tensor& embeddings) {
   const at::Tensor source = embeddings.contiguous();
   UnitRows unit{at::empty_like(source), at::empty({source.size(0)}, source.options()), true};
   const int64_t width = source.size(1);

@@ -24,7 +24,7 @@ struct UnitRows {
   int64_t width() const { return rows.size(1); }
   const float* data() const { return rows.const_data_ptr<float>(); }
 };
-UnitRows normalize_rows(const at::Tensor& embeddings);
+UnitRows unit_rows_of(const at::Tensor& embeddings);
 
 // Columns of scores: the rows of one matrix, compared with the rows of another.
 struct Block {
