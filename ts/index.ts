@@ -15,6 +15,7 @@ export type {
   Device,
   LoadOptions,
   Precision,
+  SignalOptions,
   TokenizedTexts,
   TokenizeOptions,
 } from './encoder/encoder.js';
@@ -30,6 +31,17 @@ export { exportCheckpoint } from './encoder/export.js';
 export { resolveModel } from './encoder/hub.js';
 export type { ResolvedModel, ResolveOptions } from './encoder/hub.js';
 export type { Head, Pooling } from './encoder/pooling.js';
+export type {
+  AccumulateOptions,
+  ExampleBatch,
+  ForeignEmbeddings,
+  GradientBatch,
+  Loss,
+  LossValue,
+} from './train/loss.js';
+export { Optimizer } from './train/optimizer.js';
+export type { OptimizerOptions, StepOptions } from './train/optimizer.js';
+export type { TrainingOptions, Trains } from './train/training_options.js';
 export { SimgptError, errorCodes } from './errors.js';
 export type { ErrorCode } from './errors.js';
 export { averageRanks, pearson, spearman } from './evaluate/metrics.js';

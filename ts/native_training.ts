@@ -123,6 +123,8 @@ export interface NativeAccumulateRequest {
   /** Default the optimizer's count of steps. */
   readonly step?: number | undefined;
   readonly dropout: boolean;
+  /** Most tokens of a text in training; 0: the model's maximum. */
+  readonly maxTokens: number;
   /** 0: by memory. */
   readonly chunkTokens: number;
   readonly mlmWeight: number;

@@ -57,6 +57,7 @@ AccumulateRequest accumulate_argument(Napi::Value value, bool wide) {
   if (!fields.value("step").IsUndefined()) {
     request.step = static_cast<uint32_t>(fields.integer("step", 0, 0xFFFFFFFF));
   }
+  request.max_tokens = fields.integer("maxTokens", 0, kMostCount);
   request.chunk_tokens = fields.integer("chunkTokens", 0, kMostCount);
   request.mlm_weight = fields.number("mlmWeight", 0, kMost);
   if (!fields.value("learnedTemperature").IsUndefined()) {

@@ -85,13 +85,16 @@ TokenBatch Training::tokenize(const PackedTexts& texts, bool truncate, bool add_
   return tokenizer_->encode(texts, limit, add_special_tokens, thread_count(), cancel);
 }
 
-TrainRows Training::rows_of(const PackedTexts& texts, const TrainingTexts& plan,
+TrainRows Training::rows_of(const PackedTexts& texts, const AccumulateRequest& request,
                             AccumulateOutcome& outcome, const CancelToken& cancel) const {
+  const TrainingTexts& plan = request.texts;
   const auto n = static_cast<size_t>(plan.examples);
   if (plan.example_ids.size() != n || texts.count != 2 * n + plan.owner.size()) {
     throw Error(ErrorKind::kRange, "expected as many texts and ids as examples have");
   }
-  TrainRows rows{tokenize(texts, true, true, cancel), {}, {}};
+  const int64_t most = model_->spec().encoder.max_tokens;
+  const int64_t limit = request.max_tokens > 0 ? std::min(request.max_tokens, most) : most;
+  TrainRows rows{tokenizer_->encode(texts, limit, true, thread_count(), cancel), {}, {}};
   for (size_t i = 0; i < texts.count; ++i) {
     const int32_t length = rows.tokens.cu_seqlens[i + 1] - rows.tokens.cu_seqlens[i];
     outcome.truncated += length < rows.tokens.full_lengths[i];
@@ -116,7 +119,7 @@ TrainRows Training::rows_of(const PackedTexts& texts, const TrainingTexts& plan,
 AccumulateOutcome Training::accumulate(const PackedTexts& texts, const AccumulateRequest& request,
                                        const CancelToken& cancel) {
   AccumulateOutcome outcome;
-  const TrainRows rows = rows_of(texts, request.texts, outcome, cancel);
+  const TrainRows rows = rows_of(texts, request, outcome, cancel);
   LossSpec losses = request.losses;
   if (request.learned_temperature) {
     learn_temperature(*request.learned_temperature);

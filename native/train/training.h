@@ -31,6 +31,7 @@ struct AccumulateRequest {
   std::optional<std::pair<double, double>> learned_temperature;
   std::optional<uint32_t> step;  // absent: the optimizer's count of steps
   bool dropout = true;
+  int64_t max_tokens = 0;  // of a text in training; 0: the model's
   int64_t chunk_tokens = 0;
   double mlm_weight = 0;
 };
@@ -81,8 +82,8 @@ class Training {
   int64_t memory_bytes() const;
 
  private:
-  TrainRows rows_of(const PackedTexts& texts, const TrainingTexts& plan, AccumulateOutcome& outcome,
-                    const CancelToken& cancel) const;
+  TrainRows rows_of(const PackedTexts& texts, const AccumulateRequest& request,
+                    AccumulateOutcome& outcome, const CancelToken& cancel) const;
   AdamW& optimizer(const AdamWOptions& options);
   void learn_temperature(const std::pair<double, double>& range);
   void keep_temperature_in_range();

@@ -59,7 +59,7 @@ function checkOptions(options: EmbedOptions, dimensions: number): void {
 }
 
 async function embedWindow(
-  native: NativeEncoder,
+  native: Pick<NativeEncoder, 'embed'>,
   checkpoint: Checkpoint,
   texts: readonly string[],
   options: EmbedOptions,
@@ -84,7 +84,7 @@ async function embedWindow(
 
 /** See `Encoder.embed`. */
 export async function embedAll(
-  native: NativeEncoder,
+  native: Pick<NativeEncoder, 'embed'>,
   checkpoint: Checkpoint,
   dimensions: number,
   texts: readonly string[],
@@ -132,7 +132,7 @@ async function* windows(
 
 /** See `Encoder.embedStream`. */
 export async function* embedWindows(
-  native: NativeEncoder,
+  native: Pick<NativeEncoder, 'embed'>,
   checkpoint: Checkpoint,
   dimensions: number,
   texts: AsyncIterable<string> | Iterable<string>,

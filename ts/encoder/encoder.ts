@@ -1,6 +1,16 @@
 import { SimgptError } from '../errors.js';
 import { native, runJob } from '../native.js';
-import type { NativeEncoder } from '../native.js';
+import type { NativeEncoder, NativeTrainingEncoder } from '../native.js';
+import type {
+  AccumulateOptions,
+  ExampleBatch,
+  GradientBatch,
+  Loss,
+  LossValue,
+} from '../train/loss.js';
+import { accumulate, registerSession, saveSession, sessionOf } from '../train/session.js';
+import { roomFor, trainSpecOf } from '../train/training_options.js';
+import type { TrainingOptions, Trains } from '../train/training_options.js';
 import { readCheckpoint } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
 import { embedAll, embedWindows } from './embed.js';
@@ -12,7 +22,12 @@ import type { Head, Pooling } from './pooling.js';
 export type Device = 'cpu' | 'cuda';
 export type Precision = 'float32' | 'bfloat16' | 'float64';
 
-export interface LoadOptions {
+export interface LoadOptions extends TrainingOptions {
+  /**
+   * What is trained; absent: nothing, and the encoder is faster. Training runs on the CPU in
+   * float32, or in float64 for comparisons; a head 'mlp' that the model lacks is drawn anew.
+   */
+  readonly trains?: Trains | undefined;
   /** Default 'cpu'. 'cuda' needs the CUDA plugin; there is no fallback. */
   readonly device?: Device | undefined;
   /**
@@ -29,6 +44,10 @@ export interface LoadOptions {
   readonly head?: Head | undefined;
   /** Branch, tag or commit of a hub model. */
   readonly revision?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SignalOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -74,6 +93,18 @@ function choosePrecision(options: LoadOptions): Precision {
   return asked;
 }
 
+function trainingPrecision({ precision = 'auto', backend, device }: LoadOptions) {
+  if (backend === 'reference' || device === 'cuda') {
+    throw new SimgptError('unsupported', 'training runs on the CPU, on the fast backend');
+  }
+  if (precision === 'bfloat16') {
+    throw new RangeError(
+      "expected precision 'float32' or 'float64' in training, received 'bfloat16'",
+    );
+  }
+  return precision === 'auto' ? 'float32' : precision;
+}
+
 /**
  * A text-embedding model. Every method is a job on the addon's own thread, in call order; the event
  * loop never waits. Dispose it, or declare it with `await using`.
@@ -84,9 +115,13 @@ export class Encoder implements AsyncDisposable {
   readonly dimensions: number;
   readonly device: Device;
   readonly precision: Precision;
-  readonly #native: NativeEncoder;
+  readonly #native: Pick<NativeEncoder, 'embed' | 'tokenize' | 'dispose'>;
 
-  private constructor(checkpoint: Checkpoint, handle: NativeEncoder, device: Device) {
+  private constructor(
+    checkpoint: Checkpoint,
+    handle: NativeEncoder | NativeTrainingEncoder,
+    device: Device,
+  ) {
     const { dimensions, precision } = handle.info();
     this.checkpoint = checkpoint;
     this.dimensions = dimensions;
@@ -102,7 +137,8 @@ export class Encoder implements AsyncDisposable {
    */
   static async load(pathOrId: string, options: LoadOptions = {}): Promise<Encoder> {
     const { signal, device = 'cpu' } = options;
-    const precision = choosePrecision(options);
+    const { trains } = options;
+    const precision = trains === undefined ? choosePrecision(options) : trainingPrecision(options);
     const model = await resolveModel(pathOrId, { revision: options.revision, signal });
     const checkpoint = await readCheckpoint(model.dir, {
       pooling: options.pooling,
@@ -111,7 +147,8 @@ export class Encoder implements AsyncDisposable {
       revision: model.revision,
     });
     if (options.threads !== undefined) await native().setThreads(options.threads);
-    const { config, tokenizer, weights, pooling, head, dense, maxTokens } = checkpoint;
+    const { config, tokenizer, weights, pooling, head, dense } = checkpoint;
+    const maxTokens = trains === undefined ? checkpoint.maxTokens : roomFor(checkpoint, trains);
     const backend = options.backend === 'reference' ? 'reference' : device;
     const spec = {
       config,
@@ -124,6 +161,22 @@ export class Encoder implements AsyncDisposable {
       backend,
       precision,
     } as const;
+    if (trains !== undefined) {
+      const training = await trainSpecOf(checkpoint, trains, options);
+      const handle = await runJob(signal, (token) => native().loadTraining(spec, training, token));
+      const encoder = new Encoder(checkpoint, handle, device);
+      const { trainingTokens, testHead = 'asTrained' } = options;
+      const begin = { waiting: [], step: undefined };
+      registerSession(encoder, {
+        native: handle,
+        checkpoint,
+        trains,
+        trainingTokens,
+        testHead,
+        ...begin,
+      });
+      return encoder;
+    }
     const loaded = await runJob(signal, (token) => native().loadEncoder(spec, token));
     return new Encoder(checkpoint, loaded, device);
   }
@@ -160,11 +213,46 @@ export class Encoder implements AsyncDisposable {
   }
 
   /** Tokens of each text before truncation, special tokens included. */
-  async countTokens(
-    texts: readonly string[],
-    options: { readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<Int32Array> {
+  async countTokens(texts: readonly string[], options: SignalOptions = {}): Promise<Int32Array> {
     return (await this.#tokenize(texts, options)).fullLengths;
+  }
+
+  /**
+   * Adds the gradient of the losses of one batch to what an `Optimizer` steps on. Memory is bounded
+   * whatever the batch; the negatives are the whole batch's. Needs `trains` at load. Rejects with
+   * `trainingDiverged`, naming the examples, where embeddings or loss are not finite.
+   */
+  async accumulateGradients(
+    batch: GradientBatch | ExampleBatch,
+    losses: Loss | readonly Loss[],
+    options: AccumulateOptions = {},
+  ): Promise<LossValue> {
+    return accumulate(sessionOf(this), batch, losses, options);
+  }
+
+  /** Writes what is trained and the optimizer's moments to a file, whole or not at all. */
+  async saveTrainingState(path: string, options: SignalOptions = {}): Promise<void> {
+    const session = sessionOf(this);
+    await runJob(options.signal, (token) => session.native.saveState(path, token));
+  }
+
+  /**
+   * Goes on from such a file: the same steps then give the same bits. Rejects with `fileInvalid`
+   * where it is not of this model and these `trains`; nothing has changed then.
+   */
+  async loadTrainingState(path: string, options: SignalOptions = {}): Promise<void> {
+    const session = sessionOf(this);
+    await runJob(options.signal, (token) => session.native.loadState(path, token));
+    session.waiting = [];
+  }
+
+  /**
+   * Writes the model as a sentence-transformers folder that Python and `Encoder.load` read: with
+   * LoRA merged and kept apart in `adapter/`, a deep prompt in `deep_prompt.safetensors`. Throws
+   * `outputExists` where `dir` is there, `unsupported` for poolings sentence-transformers lacks.
+   */
+  async save(dir: string, options: SignalOptions = {}): Promise<void> {
+    await saveSession(sessionOf(this), dir, options.signal);
   }
 
   /** Frees the model once the jobs called before have ended. Disposing twice is fine. */

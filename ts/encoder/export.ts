@@ -224,6 +224,11 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
+export interface ExportOptions extends JobOptions {
+  /** Writes more files into the folder before it takes its name. */
+  readonly addTo?: (folder: string) => Promise<void>;
+}
+
 /**
  * Writes a checkpoint as a sentence-transformers folder that Python loads to the same vectors. The
  * head becomes a `Dense` module with tanh. The folder appears whole or not at all, and equal
@@ -247,6 +252,7 @@ export async function exportCheckpoint(
   try {
     await mkdir(temporary);
     await writeFolder(checkpoint, temporary, options);
+    await options.addTo?.(temporary);
     await syncFolder(temporary);
     await rename(temporary, path);
     await syncFolder(parent);

@@ -162,7 +162,11 @@ export interface GradientBatch {
 /** A batch as `ts/dataset` hands it on. */
 export interface ExampleBatch {
   readonly step?: number | undefined;
+  /** As in `GradientBatch`. */
+  readonly exampleIds?: readonly number[] | Uint32Array | undefined;
   readonly examples: readonly {
+    /** What errors call it. */
+    readonly id?: string | undefined;
     readonly anchor: string;
     readonly positive: string;
     readonly hardNegatives?: readonly string[] | undefined;
@@ -172,16 +176,24 @@ export interface ExampleBatch {
 }
 
 export interface AccumulateOptions {
-  /** What dropout draws by. Default the encoder's own count of optimizer steps. */
+  /** What dropout draws by. Default the batch's `step`, else the count of optimizer steps. */
   readonly step?: number | undefined;
   /** Most tokens in memory with a graph at once; the gradient is the same. Default by memory. */
   readonly chunkTokens?: number | undefined;
+  /** Without dropout, whatever the model was loaded with. Default false. */
+  readonly withoutDropout?: boolean | undefined;
+  /** Factor of masked language modelling's loss; > 0 needs `mlm` at load. Default 0. */
+  readonly mlmWeight?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface LossValue {
   /** The weighted sum. */
   readonly loss: number;
-  /** Each loss by its kind, unweighted. */
+  /** Each loss by its kind, unweighted; `mlm` where it has a weight. */
   readonly parts: Readonly<Record<string, number>>;
+  /** Each example's share of the losses over examples. */
+  readonly exampleLosses: Float64Array;
+  /** Texts that were cut. */
+  readonly truncated: number;
 }
