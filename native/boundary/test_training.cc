@@ -12,6 +12,7 @@
 #include "encoder_spec.h"
 #include "environment.h"
 #include "results.h"
+#include "training_spec.h"
 
 namespace simgpt {
 namespace {
@@ -31,11 +32,7 @@ std::vector<int64_t> integers(const Fields& fields, const char* name) {
 TrainSpec train_spec(const EncoderSpec& encoder, const Fields& fields) {
   TrainSpec spec;
   spec.encoder = encoder;
-  spec.trains = fields.choice<Trains>("trains", {{"all", Trains::kAll},
-                                                 {"bitFit", Trains::kBitFit},
-                                                 {"deepPrompt", Trains::kDeepPrompt},
-                                                 {"lora", Trains::kLora},
-                                                 {"head", Trains::kHead}});
+  spec.trains = trains_of(fields);
   spec.fresh_head = fields.boolean_or("freshHead", false);
   spec.head_when_evaluating = fields.boolean_or("headWhenEvaluating", true);
   spec.hidden_dropout = fields.number("hiddenDropout", -2, 2);

@@ -77,8 +77,11 @@ Napi::Value drop_optimizer(const Napi::CallbackInfo& info) {
       nothing);
 }
 
-// saveState(path, token)
-Napi::Value save_state(const Napi::CallbackInfo& info) {
+using WorkOnPath = void (*)(Training&, const std::string&, const CancelToken&);
+
+// (path, token)
+template <WorkOnPath kWork>
+Napi::Value run_on_path(const Napi::CallbackInfo& info) {
   live_training(info);
   const std::string path = path_argument(info[0], "path");
   const int64_t number = job_number_argument(info[1]);
@@ -87,23 +90,17 @@ Napi::Value save_state(const Napi::CallbackInfo& info) {
       info.Env(), number, info.Env().Undefined(),
       [training = live_training(info), path](const CancelToken& cancel, const ReportProgress&) {
         cancel.poll();
-        training->save_state(path);
+        kWork(*training, path, cancel);
       },
       nothing);
 }
 
-// loadState(path, token)
-Napi::Value load_state(const Napi::CallbackInfo& info) {
-  live_training(info);
-  const std::string path = path_argument(info[0], "path");
-  const int64_t number = job_number_argument(info[1]);
-  fault(Stage::kArguments);
-  return schedule(
-      info.Env(), number, info.Env().Undefined(),
-      [training = live_training(info), path](const CancelToken& cancel, const ReportProgress&) {
-        training->load_state(path, cancel);
-      },
-      nothing);
+void save_state(Training& training, const std::string& path, const CancelToken&) {
+  training.save_state(path);
+}
+
+void load_state(Training& training, const std::string& path, const CancelToken& cancel) {
+  training.load_state(path, cancel);
 }
 
 // saveTensors(path, 'weights' | 'adapter', prefix, token)
@@ -201,8 +198,8 @@ void define_training(Napi::Object exports) {
                       {{"accumulate", entry<accumulate>},
                        {"step", entry<step>},
                        {"dropOptimizer", entry<drop_optimizer>},
-                       {"saveState", entry<save_state>},
-                       {"loadState", entry<load_state>},
+                       {"saveState", entry<run_on_path<save_state>>},
+                       {"loadState", entry<run_on_path<load_state>>},
                        {"saveTensors", entry<save_tensors>},
                        {"parameter", entry<parameter>},
                        {"embed", entry<embed_texts<live_training>>},

@@ -26,15 +26,19 @@ MlmSpec mlm_of(const Fields& fields) {
 
 }  // namespace
 
+Trains trains_of(const Fields& fields) {
+  return fields.choice<Trains>("trains", {{"all", Trains::kAll},
+                                          {"bitFit", Trains::kBitFit},
+                                          {"deepPrompt", Trains::kDeepPrompt},
+                                          {"lora", Trains::kLora},
+                                          {"head", Trains::kHead}});
+}
+
 TrainSpec train_spec_argument(Napi::Value encoder, Napi::Value value) {
   TrainSpec spec;
   spec.encoder = encoder_spec_argument(encoder);
   const Fields fields(value, "training");
-  spec.trains = fields.choice<Trains>("trains", {{"all", Trains::kAll},
-                                                 {"bitFit", Trains::kBitFit},
-                                                 {"deepPrompt", Trains::kDeepPrompt},
-                                                 {"lora", Trains::kLora},
-                                                 {"head", Trains::kHead}});
+  spec.trains = trains_of(fields);
   spec.fresh_head = fields.boolean("freshHead");
   spec.head_when_evaluating = fields.boolean("headWhenEvaluating");
   spec.initializer_range = fields.number("initializerRange", 0, kMost);

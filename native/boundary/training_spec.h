@@ -8,6 +8,8 @@
 
 namespace simgpt {
 
+// { trains }
+Trains trains_of(const Fields& fields);
 // encoder: NativeEncoderSpec; value: NativeTrainSpec
 TrainSpec train_spec_argument(Napi::Value encoder, Napi::Value value);
 

@@ -3,6 +3,7 @@
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { SimgptError, encoderSpec, errorOf, loadModule, seededRandom } from './harness.mjs';
 
@@ -29,6 +30,46 @@ const objects = ['object', 'detached', 'shared'];
 const texts = () => [new Uint8Array([97, 98]), new Float64Array([0, 1, 2])];
 const tokens = () => [new Int32Array([1, 2]), new Int32Array([0, 1, 2])];
 
+const trainSpec = {
+  trains: 'all',
+  freshHead: false,
+  headWhenEvaluating: true,
+  initializerRange: 0.02,
+  hiddenDropout: 0,
+  attentionDropout: 0,
+  promptLength: 0,
+  promptProjection: 0,
+  loraRank: 4,
+  loraAlpha: 8,
+  seed: 0,
+};
+const trainStep = { learningRate: 0.1, weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+const trainRequest = {
+  examples: 1,
+  exampleIds: Int32Array.of(0),
+  losses: [{ kind: 'infoNce', weight: 1, temperature: 1, learnsTemperature: false }],
+  inputs: {},
+  dropout: false,
+  maxTokens: 0,
+  chunkTokens: 0,
+  mlmWeight: 0,
+};
+Object.assign(trainRequest.losses[0], { hardNegativeWeight: 0, symmetricWeight: 0 });
+// A model there really is: training has no stand-in.
+const trainedModel = fileURLToPath(new URL('../../test/golden/bert-erf/', import.meta.url));
+const trainedSpec = {
+  ...encoderSpec,
+  config: {
+    ...encoderSpec.config,
+    vocabSize: 54,
+    hiddenSize: 24,
+    layerCount: 3,
+    intermediateSize: 40,
+    maxPositions: 40,
+  },
+  tokenizer: { kind: 'tokenizerJson', path: join(trainedModel, 'tokenizer.json') },
+  weights: [join(trainedModel, 'model.safetensors')],
+};
 const lossRows = () => ({
   examples: 1,
   anchors: new Float32Array([1, 2]),
@@ -53,6 +94,23 @@ const tokenizerMethods = {
   info: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
   dispose: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
 };
+const trainingMethods = {
+  embed: { args: () => [...texts(), {}, 1, undefined], fine: [[], [], objects, [], []] },
+  tokenize: { args: () => [...texts(), {}, 1], fine: [[], [], objects, []] },
+  accumulate: { args: () => [...texts(), trainRequest, 1], fine: [[], [], [], []] },
+  step: { args: () => [trainStep, 1], fine: [[], []] },
+  saveState: { args: () => ['/no/folder/file', 1], fine: [['string'], []] },
+  loadState: { args: () => ['/no/file', 1], fine: [['string'], []] },
+  saveTensors: {
+    args: () => ['/no/folder/file', 'weights', '', 1],
+    fine: [['string'], [], ['string'], []],
+  },
+  parameter: { args: () => ['embeddings.LayerNorm.bias', 1], fine: [['string'], []] },
+  dropOptimizer: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
+  progress: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
+  info: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
+  dispose: { args: () => ['ignored'], fine: [Object.keys(badValues)] },
+};
 const functions = {
   loadTokenizer: { args: () => [encoderSpec.tokenizer, 1], fine: [[], []] },
   loadEncoder: { args: () => [encoderSpec, 1], fine: [[], []] },
@@ -60,6 +118,7 @@ const functions = {
     args: () => [[{ kind: 'triplet', weight: 1, margin: 0.2 }], lossRows(), {}, 'fused', 1],
     fine: [[], [], objects, [], []],
   },
+  loadTraining: { args: () => [encoderSpec, trainSpec, 1], fine: [[], [], []] },
   cancel: { args: () => [12345], fine: [[]] },
   setThreads: { args: () => [2], fine: [[]] },
   setErrorClass: { args: () => [SimgptError], fine: [[]] },
@@ -90,12 +149,16 @@ const others = [
   'threadState',
   'NativeEncoder',
   'NativeTokenizer',
+  'NativeTraining',
   'TestTensor',
   'setFault',
   'configureEncoder',
   'measureInfoNce',
   'cgroupQuota',
   'parseThreads',
+  'trainStep',
+  'countTrainable',
+  'drawWords',
 ];
 
 /** Handles in each state; `release` ends them. */
@@ -250,6 +313,7 @@ function checkCompleteness(tally, addon) {
     [addon.NativeEncoder, methods],
     [addon.NativeTokenizer, tokenizerMethods],
     [addon.TestTensor, tensorMethods],
+    [addon.NativeTraining, trainingMethods],
   ];
   for (const [Class, table] of named) {
     for (const name of Object.getOwnPropertyNames(Class.prototype)) {
@@ -280,12 +344,20 @@ export async function misuse(tally, { module, count, seed }) {
   const tokenizers = await makeStates(addon, foreign, makeTokenizer, await makeTensor(addon));
   await checkMethods(tally, addon, tokenizers, tokenizerMethods);
   await tokenizers.release();
+  const makeTraining = (from) => from.loadTraining(trainedSpec, trainSpec, 0);
+  const trainings = await makeStates(addon, foreign, makeTraining, await makeTensor(addon));
+  const before = process.cwd();
+  process.chdir(folder); // a path that fits is written to
+  await checkMethods(tally, addon, trainings, trainingMethods);
+  await trainings.release();
+  process.chdir(before);
   rmSync(folder, { recursive: true });
   checkCompleteness(tally, addon);
   await checkFunctions(tally, addon);
   await checkSpec(tally, addon);
   await checkBuffers(tally, addon);
-  for (const Class of [addon.NativeEncoder, addon.NativeTokenizer, addon.TestTensor]) {
+  const { NativeEncoder, NativeTokenizer, NativeTraining, TestTensor } = addon;
+  for (const Class of [NativeEncoder, NativeTokenizer, NativeTraining, TestTensor]) {
     for (const construct of [
       () => new Class(),
       () => Class(),

@@ -37,7 +37,7 @@ describe('a loop of one’s own', () => {
     let step = 0;
     await using encoder = await load({ dropout: { hidden: 0, attention: 0 } });
     await using optimizer = new Optimizer(encoder, { weightDecay: 0.01 });
-    for await (const each of batches) {
+    for (const each of batches) {
       const { loss } = await encoder.accumulateGradients(each, infoNce);
       const gradNorm = await optimizer.step({ learningRate: schedule(step++), maxGradNorm: 1 });
       assert.ok(gradNorm > 0);
