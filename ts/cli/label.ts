@@ -6,6 +6,7 @@ import { SimgptError } from '../errors.js';
 import type { Agreement } from '../generate/agreement.js';
 import { exampleColumns } from './example_columns.js';
 import { exitCodes } from './exit_codes.js';
+import { forTerminalLine } from './terminal.js';
 import { generationOptions } from './generation_options.js';
 import type { GenerationFlags } from './generation_options.js';
 
@@ -53,7 +54,8 @@ async function run(flags: LabelFlags): Promise<void> {
     const agreement = await agreementWith(gold, folder, flags);
     process.stderr.write(`${describe(agreement)}\n`);
     if (minAgreement !== undefined && !((agreement.spearman ?? 0) >= minAgreement)) {
-      process.stderr.write(`simgpt: expected a Spearman of ${minAgreement} or more on ${gold}\n`);
+      const on = forTerminalLine(gold, 1000);
+      process.stderr.write(`simgpt: expected a Spearman of ${minAgreement} or more on ${on}\n`);
       process.exitCode = exitCodes.notMet;
       return;
     }

@@ -10,7 +10,7 @@ import { interruptSignal } from './interrupt.js';
 import { integerArgument } from './model_options.js';
 import { findNearest, nearerPositives, rehearse, scoreOwnPairs, scoreSts } from './start_steps.js';
 import type { NearestTexts, Rehearsed, StsTable } from './start_steps.js';
-import { forTerminalLine } from './terminal.js';
+import { forTerminal, forTerminalLine } from './terminal.js';
 
 /** The model shown where none is named. */
 const defaultModel = 'sentence-transformers/all-MiniLM-L6-v2';
@@ -151,7 +151,7 @@ async function showSts(
   const { stsReportAsTable } = await import('../evaluate/report_formats.js');
   console.log('\nScoring the seven STS test sets (Spearman x 100, 95 % interval) ...\n');
   const sts = await scoreSts(encoder, folder, signal);
-  console.log(stsReportAsTable(sts.report));
+  console.log(forTerminal(stsReportAsTable(sts.report)));
   console.log(
     `${sts.texts} distinct texts encoded and scored in ${sts.seconds.toFixed(1)} s ` +
       `(${Math.round(sts.texts / sts.seconds)} texts/s)`,

@@ -12,7 +12,7 @@ font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,
 h1{margin:0;font-size:1.75rem;line-height:1.25;letter-spacing:-.01em}
 h2{margin:0 0 .9rem;font-size:1.15rem}
 h3{margin:0 0 .4rem;font-size:.85rem;font-weight:600;color:var(--quiet);overflow-wrap:anywhere}
-p{margin:0 0 .8rem;max-width:72ch}
+p{margin:0 0 .8rem;max-width:72ch;overflow-wrap:anywhere}
 .subtitle{margin:.35rem 0 0;color:var(--quiet);overflow-wrap:anywhere}
 .badge{display:inline-block;vertical-align:middle;padding:.15rem .6rem;border-radius:1rem;font-size:.8rem;
 font-weight:600;letter-spacing:.03em;background:var(--warning);color:var(--warning-ink)}
