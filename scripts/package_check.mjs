@@ -10,7 +10,7 @@ import { installedPackage, packageScript, root } from './setup/paths.mjs';
 const model = join(root, 'test/golden/bert-erf');
 // What a published file must lie below; anything else in the tarball is a leak.
 const published =
-  /^(?:package\.json|README\.md|LICENSE|CMakeLists\.txt|binding\.gyp|bin\/|dist\/|native\/|templates\/|scripts\/setup(?:\.mjs|\/))/;
+  /^(?:package\.json|README\.md|LICENSE|CMakeLists\.txt|binding\.gyp|prices\.json|bin\/|data\/|dist\/|native\/|recipes\/|templates\/|scripts\/setup(?:\.mjs|\/))/;
 
 const tenLines = `import { Encoder } from 'simgpt';
 import type { EmbedResult } from 'simgpt';
