@@ -75,6 +75,22 @@ test('a live run that is stopped goes on in batches; the price of a batch stands
   assert.equal(Number(half), Number(full) / 2);
 });
 
+test('a cap ends a run in batches when what is claimed has come, and many retries warn of nothing', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const input = await writeSentences(cwd, 60);
+  const batch = { ends: ['expired'], done: 0.5 };
+  await using server = await startFakeServer({ reply: 'numbered', batch });
+  const env = { OPENAI_API_KEY: undefined, OPENAI_BASE_URL: server.baseUrl };
+  const args = [...generate, '--batch-api', '--input', input, '--output', 'run'];
+  const capped = await runSimgpt([...args, '--max-calls', '5'], { cwd, env });
+  assert.equal(capped.code, 5, capped.stderr);
+  assert.match(capped.stderr, /batch \w+: 5 requests submitted/);
+  const whole = await runSimgpt([...args, '--max-calls', '60'], { cwd, env });
+  assert.equal(whole.code, 0, whole.stderr);
+  assert.doesNotMatch(whole.stderr, /Warning/);
+  assert.equal((await server.bill()).calls, 60);
+});
+
 test('an unknown model, a wrong key and a server without batches are a sentence and an exit code', async (t) => {
   const cwd = await temporaryFolder(t);
   const input = await writeSentences(cwd, 3);

@@ -1,5 +1,6 @@
 import { batchKills } from './batch_rows.js';
 import { caps, killPoints, killStages, money } from './generation_rows.js';
+import { flatMemory } from './memory_rows.js';
 import type { SoakResult } from './soak_result.js';
 
 export interface SoakGround {
@@ -45,5 +46,10 @@ export const rows: Readonly<Record<string, SoakRow>> = {
     what: 'runs in batches through faults of every call and line, and kills',
     full: 300,
     run: ({ count = 300, root, seed }) => batchKills({ root, seed, count }),
+  },
+  memory: {
+    what: 'examples in one run, against a tenth of them',
+    full: 100_000,
+    run: ({ count = 100_000, root }) => flatMemory({ root, count }),
   },
 };

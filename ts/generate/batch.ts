@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { BatchApi } from './batch_api.js';
 import { bareAnswer } from './batch_collect.js';
 import type { Pending } from './batch_collect.js';
@@ -42,6 +43,7 @@ export function createBatchDispatcher(options: BatchOptions): BatchDispatcher {
   const { api, pollMs = defaultPollMs, onNotice = () => {} } = options;
   const { limits = batchLimits, inFlight = batchLimits.rows } = options;
   const ending = new AbortController();
+  setMaxListeners(0, ending.signal);
   const stop = ending.signal;
   const watched = new WeakSet<AbortSignal>();
   const resends = new Map<string, () => Promise<ChatAnswer>>();

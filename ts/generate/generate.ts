@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 
 import { SimgptError } from '../errors.js';
@@ -123,6 +124,7 @@ async function filesAreThere(run: RunFolder, commit: Commit): Promise<boolean> {
 /** Halts the run when the caller's signal fires, and gives calls in flight ten seconds from then. */
 function watchSignal({ signal, clock }: GenerateOptions, halt: Halt) {
   const abandon = new AbortController();
+  setMaxListeners(0, abandon.signal);
   const ended = new AbortController();
   const onAbort = (): void => {
     const sentence = 'stopped; run the same command again to go on';

@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 import { SimgptError } from '../errors.js';
 
 /** Why a run ended before its artefact; the same command goes on where it ended. */
@@ -24,6 +26,8 @@ export interface Halt {
 export function createHalt(): Halt {
   const controller = new AbortController();
   const sending = new AbortController();
+  // Every call that waits listens, and there may be thousands.
+  setMaxListeners(0, controller.signal, sending.signal);
   let stop: Stop | undefined;
   const error = (): SimgptError => new SimgptError('cancelled', stop?.sentence ?? 'stopped');
   return {
