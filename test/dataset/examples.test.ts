@@ -277,3 +277,40 @@ test('2,000 examples of 100 KB pass in the memory of a few', async () => {
   assert.equal(count, 2000);
   assert.ok(most < 128 * 2 ** 20, `${most} bytes`);
 });
+
+test('each limit holds one below, at it and one above', async () => {
+  const limits: readonly (readonly [limit: number, of: (size: number) => string, says: RegExp])[] =
+    [
+      [
+        4 * 2 ** 20,
+        (size) => `{"anchor":"${'x'.repeat(size)}","positive":"b"}`,
+        /^expected a text of at most 4194304 bytes, received 4194305$/,
+      ],
+      [
+        1024,
+        (size) => `{"anchor":"a","positive":"b","id":"${'i'.repeat(size)}"}`,
+        /^expected an id of at most 1024 bytes/,
+      ],
+      [
+        64,
+        (size) =>
+          `{"anchor":"a","positive":"b","x":${'['.repeat(size - 1)}${']'.repeat(size - 1)}}`,
+        /^expected JSON at most 64 levels deep/,
+      ],
+      [
+        16 * 2 ** 20,
+        (size) => '{"anchor":"a","positive":"b"}'.padEnd(size, ' '),
+        /^expected a line of at most 16777216 bytes, received 16777217$/,
+      ],
+    ];
+  for (const [limit, of, says] of limits) {
+    const [below, at, above] = await read(
+      'in.jsonl',
+      [limit - 1, limit, limit + 1].map(of).join('\n'),
+    );
+    assert.deepEqual([Array.isArray(below), Array.isArray(at)], [false, false], String(says));
+    const [line, , problem] = above as [number, string | null, string];
+    assert.equal(line, 3);
+    assert.match(problem, says);
+  }
+});

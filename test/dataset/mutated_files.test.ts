@@ -9,7 +9,8 @@ import { temporaryFolder } from '../temporary_folder.js';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-const trials = 1000;
+/** More for a long run: nothing else changes with it. */
+const trials = Number(process.env['SIMGPT_FUZZ_TRIALS'] ?? 1000);
 
 const rows = Array.from({ length: 12 }, (_, i) => ({
   id: String(i),

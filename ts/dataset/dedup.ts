@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto';
+import { createDigestMap } from '../files/digest_map.js';
 import { comparableText, jaccard } from './minhash.js';
 import { createNearDuplicateIndex } from './near_duplicates.js';
 import type { TrainingExample } from './training_example.js';
 
 type Texts = Pick<TrainingExample, 'anchor' | 'positive' | 'hardNegatives'>;
 
-/** Equal for rows whose texts are all equal, case and white space apart; 128 bits of a sha256. */
+/** Equal for rows whose texts are all equal, case and white space apart, and no others. */
 export function rowKey({ anchor, positive, hardNegatives }: Texts): string {
-  const texts = [anchor, positive, ...hardNegatives].map(comparableText);
-  return createHash('sha256').update(JSON.stringify(texts)).digest('base64').slice(0, 22);
+  return JSON.stringify([anchor, positive, ...hardNegatives].map(comparableText));
 }
 
 export interface DedupOptions {
@@ -30,7 +29,7 @@ export function createDedup({ threshold, near = 'pair' }: DedupOptions = {}): {
   /** Rows for which some comparisons were left out. */
   readonly capped: () => number;
 } {
-  const seen = new Set<string>();
+  const seen = createDigestMap();
   const index = threshold === undefined ? undefined : createNearDuplicateIndex({ threshold });
   const positives: string[] = [];
   const isNear = ({ anchor, positive }: Texts): boolean =>
