@@ -89,13 +89,13 @@ test('no file of a run, and no word of it, holds the key, even where the server 
   }
 });
 
-// Fault of every call, exit code, sentence.
-const endings: readonly (readonly [fault: string, code: number, says: RegExp])[] = [
-  ['unauthorized', 1, /refused the API key: check OPENAI_API_KEY or --api-key-file/],
-  ['forbidden', 1, /the key may not use model "fake-model"/],
-  ['quota', 5, /out of quota: add credit there, then run the same command again/],
-  ['html', 1, /does not answer as an OpenAI-compatible API: check --base-url/],
-  ['error500', 1, /cannot be reached, or keeps failing/],
+// Fault of every call, exit code, requests that it took, sentence.
+const endings: readonly (readonly [fault: string, code: number, asked: number, says: RegExp])[] = [
+  ['unauthorized', 1, 1, /refused the API key: check OPENAI_API_KEY or --api-key-file/],
+  ['forbidden', 1, 1, /the key may not use model "fake-model"/],
+  ['quota', 5, 1, /out of quota: add credit there, then run the same command again/],
+  ['html', 1, 3, /does not answer as an OpenAI-compatible API: check --base-url/],
+  ['error500', 1, 8, /cannot be reached, or keeps failing/],
 ];
 
 test('what ends a run at once is one sentence with its exit code', async (t) => {
@@ -105,7 +105,7 @@ test('what ends a run at once is one sentence with its exit code', async (t) => 
   await writeFile(keyFile, 'sk-canary-55aa55\n');
   await chmod(keyFile, 0o600);
   const args = ['generate', 'simgpt', '--input', input, '--retry-delay-ms', '1'];
-  for (const [fault, code, says] of endings) {
+  for (const [fault, code, asked, says] of endings) {
     await t.test(fault, async () => {
       await using server = await startFakeServer({ reply: 'numbered', rates: { [fault]: 1 } });
       const result = await runSimgpt(
@@ -118,7 +118,8 @@ test('what ends a run at once is one sentence with its exit code', async (t) => 
       assert.equal(result.code, code, result.stderr);
       assert.match(result.stderr, says);
       assert.doesNotMatch(result.stderr, /canary/);
-      assert.equal((await server.bill()).calls, 0);
+      const { calls, requests } = await server.bill();
+      assert.deepEqual([calls, requests], [0, asked]);
     });
   }
   await t.test('an unset key', async () => {

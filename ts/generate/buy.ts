@@ -2,7 +2,8 @@
 // that is worth it.
 import { createHash } from 'node:crypto';
 
-import type { UnitTraffic } from './buy_units.js';
+import { isFailure } from './breaker.js';
+import type { Slots, UnitTraffic } from './buy_units.js';
 import type { Dispatcher, SentAnswer } from './dispatch.js';
 import type { Halt } from './halt.js';
 import type { Ledger } from './ledger.js';
@@ -50,7 +51,7 @@ export interface Market {
   /** For the sentence of a provider's stop. */
   readonly server: { readonly baseUrl: string; readonly model: string };
   /** Bounds the attempts in flight. */
-  readonly slots: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly slots: Slots;
 }
 
 export type Buyer = (call: PreparedCall, traffic: UnitTraffic) => Promise<StoredCall>;
@@ -80,7 +81,9 @@ async function buy(market: Market, call: PreparedCall, traffic: UnitTraffic): Pr
     const attempts = ledger.state.entries.get(call.id) ?? [];
     const over = overReason(attempts, rules, ledger.state.fold?.has(call.id) === true);
     if (over !== undefined) return giveUp(market, call, over);
-    const { answer, read } = await market.slots(() => attemptOnce(market, call, attempts, traffic));
+    const { answer, read } = await market.slots.run(() =>
+      attemptOnce(market, call, attempts, traffic),
+    );
     if (answer.kind === 'ok' && read?.kind === 'answer') return read;
     if (answer.advice === 'stop') stopRun(market, answer);
     if (answer.advice === 'fail') return giveUp(market, call, failedDetail(answer));
@@ -148,7 +151,13 @@ async function attemptOnce(
   traffic.onSending(1);
   const answer = await sending.finally(() => traffic.onSending(-1));
   await settleAnswer(market, { id, attempt }, answer);
+  if (isFromTheApi(answer)) market.slots.widen();
   return { answer, read };
+}
+
+/** The server is the API, and up. */
+function isFromTheApi(answer: SentAnswer): boolean {
+  return answer.advice !== 'stop' && answer.kind !== 'notTheApi' && !isFailure(answer);
 }
 
 function refuse(market: Market, refusal: Refusal, call: PreparedCall): never {

@@ -60,19 +60,35 @@ export function createTraffic(dispatcher: Pick<Dispatcher, 'inFlight' | 'settled
 }
 
 /** So many at once; others wait in order. */
-export function createSlots(count: number): <T>(work: () => Promise<T>) => Promise<T> {
-  let free = count;
+export interface Slots {
+  readonly run: <T>(work: () => Promise<T>) => Promise<T>;
+  /** All of them from now on. */
+  readonly widen: () => void;
+}
+
+/** `count` slots, of which `first` are open until they are widened. */
+export function createSlots(count: number, first: number = count): Slots {
+  let free = first;
+  let closed = count - first;
   const waiting: (() => void)[] = [];
-  return async (work) => {
-    if (free > 0) free -= 1;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) free += 1;
-      else next();
-    }
+  const release = (): void => {
+    const next = waiting.shift();
+    if (next === undefined) free += 1;
+    else next();
+  };
+  return {
+    run: async (work) => {
+      if (free > 0) free -= 1;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+      try {
+        return await work();
+      } finally {
+        release();
+      }
+    },
+    widen: () => {
+      for (; closed > 0; closed -= 1) release();
+    },
   };
 }
 

@@ -20,6 +20,8 @@ export interface Attempt extends ClaimKey {
 export interface Dispatcher extends AsyncDisposable {
   /** How many attempts may wait for their answers at once. */
   readonly inFlight: number;
+  /** How many until the server has shown that it is the API; all of them unless given. */
+  readonly firstInFlight?: number;
   /**
    * Whether an attempt that an earlier run left open is still on its way, so that it is neither
    * booked as unknown nor claimed again: the engine calls `send` with it when its turn comes.
@@ -85,6 +87,8 @@ export function createLiveDispatcher(options: LiveOptions): Dispatcher {
   const judge = createJudge(breaker, clock);
   return {
     inFlight,
+    // One call goes ahead: a wrong key, model or address costs no more than that one.
+    firstInFlight: 1,
     holds: () => false,
     async send({ id, attempt, request, tokens }, { stop, abandon }) {
       try {

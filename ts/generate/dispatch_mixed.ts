@@ -15,7 +15,7 @@ export function createMixedDispatcher(live: Dispatcher, batch: BatchDispatcher):
     send: (attempt, signals) =>
       batch.holds(attempt)
         ? batch.send(attempt, signals)
-        : inSlot(() => live.send(attempt, signals)),
+        : inSlot.run(() => live.send(attempt, signals)),
     settled: () => {
       live.settled();
       batch.settled();

@@ -164,6 +164,6 @@ async function openMarket(
     abandon,
     stored,
     server: { baseUrl: options.baseUrl, model: options.plan.model },
-    slots: createSlots(dispatcher.inFlight),
+    slots: createSlots(dispatcher.inFlight, dispatcher.firstInFlight),
   });
 }

@@ -10,7 +10,9 @@ interface Server {
 /** Why the provider ends the run, as one sentence with what to do; the server's words come last. */
 export function providerStop(answer: ChatAnswer, server: Server): Stop {
   const { reason, status, detail } = answer;
-  const words = detail === undefined || detail === '' ? '' : ` (it says: ${detail})`;
+  const isOurs = reason === 'wrongServer' || reason === 'unreachable';
+  const words =
+    detail === undefined || detail === '' ? '' : ` (${isOurs ? '' : 'it says: '}${detail})`;
   const sentence = `${sentenceOf(reason, status, server)}${words}`;
   return { kind: 'provider', reason, sentence };
 }
