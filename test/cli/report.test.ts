@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'parse5';
@@ -57,19 +57,25 @@ test('a card tells licence, prices and what of evaluation sets is in the rows', 
   await writeFile(join(cwd, 'in.txt'), 'The ferry leaves at noon.\nA dog sleeps on the porch.\n');
   const generate = ['generate', 'simgpt', '--input', 'in.txt', '--provider', 'rehearsal'];
   const licence = ['--licence', 'My own: "terms"\n---\nevil: 1'];
-  const made = await runSimgpt([...generate, '--output', 'run', ...licence], { cwd });
+  const prices = {
+    currency: 'EUR',
+    models: { rehearsal: { inputPerMillionTokens: 1e6, outputPerMillionTokens: 0 } },
+  };
+  const asked = [...generate, '--output', 'run', ...licence, '--price-table', 'prices.json'];
+  const early = await runSimgpt(asked, { cwd });
+  assert.equal(early.code, 1);
+  assert.match(early.stderr, /prices.json/);
+  assert.deepEqual((await readdir(cwd)).sort(), ['in.txt']);
+  await writeFile(join(cwd, 'prices.json'), JSON.stringify(prices));
+  const made = await runSimgpt(asked, { cwd });
   assert.ok(made.code === 0 || made.code === 3, made.stderr);
+  assert.match(made.stderr, /money: [1-9]\d*\.00 EUR for rehearsal/);
   const card = (): Promise<string> => readFile(join(cwd, 'run/card.md'), 'utf8');
   const [, yaml] = (await card()).split('---\n');
   assert.match(yaml!, /^license: other\nlicense_name: "My own: \\"terms\\" --- evil: 1"$/m);
   assert.match(yaml!, /^size_categories: \["n<1K"\]$/m);
   assert.match(await card(), /Not looked for here/);
 
-  const prices = {
-    currency: 'EUR',
-    models: { rehearsal: { inputPerMillionTokens: 1e6, outputPerMillionTokens: 0 } },
-  };
-  await writeFile(join(cwd, 'prices.json'), JSON.stringify(prices));
   const data = await readFile(join(cwd, 'run/data.jsonl'));
   const scan = {
     files: [{ name: 'x', sha256: createHash('sha256').update(data).digest('hex') }],

@@ -5,6 +5,7 @@ import { formatOfName } from '../dataset/input.js';
 import { canonicalHash, withoutUndefined } from '../files/canonical_json.js';
 import type { GenerateOptions, GenerateResult } from '../generate/generate.js';
 import type { GenerationInput } from '../generate/input_rows.js';
+import type { PriceTable } from '../generate/prices.js';
 import type { Provider } from '../generate/provider.js';
 import type { Recipe } from '../generate/recipe.js';
 import { rehearsalModel } from '../generate/rehearsal/model.js';
@@ -45,6 +46,7 @@ export async function runGeneration(
     throw new RangeError('expected --output to name the folder of the run, received none');
   }
   const server = await serverOf(flags);
+  const prices = await pricesOf(flags);
   const progress = createProgress(`${run.recipe.name}: rows answered:`);
   const { generate } = await import('../generate/generate.js');
   const result: GenerateResult = await generate({
@@ -69,11 +71,18 @@ export async function runGeneration(
   }
   if (flags.json === true) await printJson(result);
   else {
-    process.stderr.write(describeResult(result, flags.output, flags.report));
+    process.stderr.write(describeResult(result, flags.output, flags.report, prices));
     if (flags.provider === 'rehearsal') process.stderr.write(rehearsalNote);
   }
   process.exitCode = exitCodeOf(result);
   return result;
+}
+
+/** Read before the first call, so that a table that cannot be read costs nothing. */
+async function pricesOf({ priceTable }: GenerationFlags): Promise<PriceTable | undefined> {
+  if (priceTable === undefined) return undefined;
+  const { readPrices } = await import('../generate/prices.js');
+  return readPrices(priceTable);
 }
 
 /** The second form of the rows that the flags ask for. */

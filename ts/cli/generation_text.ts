@@ -8,7 +8,12 @@ import type { Commit } from '../generate/run_records.js';
 import { count, table } from './table.js';
 import { forTerminal, forTerminalLine } from './terminal.js';
 
-export function describeResult(result: GenerateResult, output: string, hasReport: boolean): string {
+export function describeResult(
+  result: GenerateResult,
+  output: string,
+  hasReport: boolean,
+  prices?: PriceTable,
+): string {
   const { kind, stop, commit, prefix, ledger } = result;
   const folder = forTerminalLine(output, 1000);
   const lines: string[] = [];
@@ -28,7 +33,7 @@ export function describeResult(result: GenerateResult, output: string, hasReport
     }
   }
   const isPaid = ledger.settledCalls + ledger.bookedCalls > 0;
-  if (kind !== 'finishedBefore' && isPaid) lines.push('', describeLedger(ledger).trimEnd());
+  if (kind !== 'finishedBefore' && isPaid) lines.push('', describeLedger(ledger, prices).trimEnd());
   return lines.map((line) => `${line}\n`).join('');
 }
 
