@@ -15,7 +15,17 @@ test('a batch gives the rows of a live run, joined by id whatever their order', 
   await using server = await startFakeServer({ reply: 'numbered', batch: { polls: 3 } });
   const notices: string[] = [];
   const run: BatchRun = { folder: join(root, 'run'), input, baseUrl: server.baseUrl };
-  const done = await runBatch({ ...run, onNotice: (said) => notices.push(said) });
+  const events: string[] = [];
+  const done = await runBatch({
+    ...run,
+    onNotice: (said) => notices.push(said),
+    onEvent: (event) => events.push(event),
+  });
+  // What is durable before what leaves, and before what is asked.
+  assert.match(
+    events.join(', '),
+    /^record, record durable, upload, .*create, create answered, record, record durable, poll, /,
+  );
   assert.equal(done.kind, 'done');
   assert.equal(await rowsOf(run.folder), await plainRows(root, input));
   assert.equal((await expectFairBill(server, done.ledger)).length, 100);

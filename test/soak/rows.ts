@@ -1,6 +1,7 @@
 import { batchKills } from './batch_rows.js';
 import { caps, killPoints, killStages, money } from './generation_rows.js';
 import { flatMemory } from './memory_rows.js';
+import { powerLoss } from './power_rows.js';
 import type { SoakResult } from './soak_result.js';
 
 export interface SoakGround {
@@ -32,6 +33,11 @@ export const rows: Readonly<Record<string, SoakRow>> = {
     what: 'file operations of a generation run from which on the disk is full',
     run: (ground) => killPoints({ ...ground, errno: 28 }),
   },
+  J3: {
+    what: 'images of a journal after the power went',
+    full: 5000,
+    run: ({ count = 5000, root, seed }) => powerLoss({ root, seed, count: Math.ceil(count / 2) }),
+  },
   G2: {
     what: 'examples through 15 % faults and 30 kills',
     full: 100_000,
@@ -48,7 +54,7 @@ export const rows: Readonly<Record<string, SoakRow>> = {
     run: ({ count = 300, root, seed }) => batchKills({ root, seed, count }),
   },
   memory: {
-    what: 'examples in one run, against a tenth of them',
+    what: 'examples in one run, what is alive at the last against a tenth of them',
     full: 100_000,
     run: ({ count = 100_000, root }) => flatMemory({ root, count }),
   },
