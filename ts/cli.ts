@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
   start: () => import('./cli/start.js'),
   embed: () => import('./cli/embed.js'),
   similarity: () => import('./cli/similarity.js'),
+  train: () => import('./cli/train.js'),
   evaluate: () => import('./cli/evaluate.js'),
   generate: () => import('./cli/generate.js'),
   grade: () => import('./cli/grade.js'),

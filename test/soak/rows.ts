@@ -3,6 +3,7 @@ import { caps, killPoints, killStages, money } from './generation_rows.js';
 import { flatMemory } from './memory_rows.js';
 import { powerLoss } from './power_rows.js';
 import type { SoakResult } from './soak_result.js';
+import { trainingKills } from './train_rows.js';
 
 export interface SoakGround {
   readonly shim: string;
@@ -57,5 +58,10 @@ export const rows: Readonly<Record<string, SoakRow>> = {
     what: 'examples in one run, what is alive at the last against a tenth of them',
     full: 100_000,
     run: ({ count = 100_000, root }) => flatMemory({ root, count }),
+  },
+  T1: {
+    what: 'kills of a training run at file operations, resumed to the same bytes',
+    full: 200,
+    run: ({ count = 200, ...ground }) => trainingKills({ ...ground, count }),
   },
 };

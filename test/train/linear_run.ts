@@ -17,7 +17,7 @@ export const linearSteps = 60;
 export async function runLinear(path: string, changes: RunChanges = {}): Promise<LoopOutcome> {
   const { change = (model) => model, ...options } = changes;
   await using folder = await openRunFolder(path, { formatVersion: 1, recipe: 'linear' });
-  return runLoop({
+  return await runLoop({
     folder,
     model: change(linearModel(11)),
     batches: pairBatches(11),
@@ -39,7 +39,7 @@ export async function runFiles(path: string): Promise<ReadonlyMap<string, string
   for (const entry of await readdir(path, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || ['timings.jsonl', 'lock'].includes(entry.name)) continue;
     const file = join(entry.parentPath, entry.name);
-    files.set(file.slice(path.length + 1), await readFile(file, 'utf8'));
+    files.set(file.slice(path.length + 1), await readFile(file, 'latin1'));
   }
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

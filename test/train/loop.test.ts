@@ -124,7 +124,9 @@ test('what a crash tears is cut off; what was changed later is refused', async (
   };
   await stopAt(10);
   await appendFile(join(path, 'metrics.jsonl'), '{"kind":"step","step":11,"lo');
+  await appendFile(join(path, 'timings.jsonl'), '{"step":11,"ela');
   await writeFile(join(path, '.model.0123456789ab.tmp'), 'half');
+  await writeFile(join(path, 'lock.0123456789ab.tmp'), '');
   await stopAt(20);
   // A checkpoint that the disk damaged is not used: the one before it is.
   const newest = join(path, 'checkpoints/step-00000020/training.safetensors');
@@ -133,6 +135,12 @@ test('what a crash tears is cut off; what was changed later is refused', async (
   await runLinear(path, { onEvent: (event) => events.push(event) });
   assert.deepEqual(events[0], { kind: 'resumed', step: 14 });
   await assert.doesNotReject(readFile(join(path, 'model/weights.json')));
+  const timings = (await readFile(join(path, 'timings.jsonl'), 'utf8')).trimEnd().split('\n');
+  assert.ok(timings.every((line) => typeof JSON.parse(line) === 'object'));
+  assert.deepEqual(
+    (await readdir(path)).filter((name) => name.endsWith('.tmp')),
+    [],
+  );
   const metrics = await readFile(join(path, 'metrics.jsonl'), 'utf8');
   await writeFile(join(path, 'metrics.jsonl'), metrics.replace('"step"', '"stop"'));
   await assert.rejects(
@@ -154,7 +162,7 @@ test('T5: NaN stops the run with step, examples and tensor; the last checkpoint 
     }),
   });
   const message =
-    /^step 10: expected the gradient of weights to be finite; examples row-\d+, (row-\d+, ){1,3}row-\d+; step 7 is saved$/;
+    /^step 10: expected the gradient of weights to be finite \(examples row-\d+, (row-\d+, ){1,3}row-\d+\); step 7 is saved$/;
   await assert.rejects(poisoned, isError('trainingDiverged', message));
   const report = JSON.parse(await readFile(join(path, 'diverged.json'), 'utf8')) as object;
   assert.deepEqual(Object.keys(report), ['step', 'found', 'exampleIds']);

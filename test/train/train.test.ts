@@ -118,7 +118,7 @@ test('several seeds: a folder each, their mean and spread', async (context) => {
 
 test('bad rows are named in a quarantine file, duplicates counted or left out', async (context) => {
   const { options, data, output } = await trainingScene(context);
-  await appendFile(data, 'a cat 0\tthe cat 0\tno dog 0\nonly one\t\t\n');
+  await appendFile(data, 'a man one one\tthe man one one\tno woman one one\nonly one\t\t\n');
   const { data: counts } = await trainWith(openLinear, { ...options, maxSteps: 1 });
   assert.deepEqual(counts, { read: 32, used: 31, bad: 1, duplicates: 1, dropped: 0 });
   const quarantine = await readFile(join(output, 'data.quarantine.jsonl'), 'utf8');
@@ -163,7 +163,7 @@ test("a recipe of triples takes no pairs; sentences need the anchor's column alo
 
 test('rows that share a text with an evaluation set are counted, or left out', async (context) => {
   const { options, data, output } = await trainingScene(context);
-  await appendFile(data, 'A  CAT\tthe cat 31\tno dog 31\n');
+  await appendFile(data, 'A  MAN plays one\tlong long long game\tlong long long word\n');
   const small = { ...options, maxSteps: 1 };
   const counted = await trainWith(openLinear, small);
   assert.deepEqual([counted.data.used, counted.data.dropped], [31, 0]);
@@ -174,7 +174,7 @@ test('rows that share a text with an evaluation set are counted, or left out', a
   const exact = overlap.matches.filter(({ kind }) => kind === 'exact');
   assert.deepEqual(
     exact.map(({ evaluationText, sets }) => [evaluationText, sets]),
-    [['a cat', ['stsb-dev']]],
+    [['a man plays one', ['stsb-dev']]],
   );
   const without = { ...small, output: `${output}2`, excludeOverlap: true };
   const left = await trainWith(openLinear, without);

@@ -202,6 +202,14 @@ export async function readCheckpoint(
       `${adapter}: adapter folders are not supported: merge the adapter into its base model first`,
     );
   }
+  const prompt = await findInFolder(root, joinName(folder, 'deep_prompt.safetensors'));
+  if (prompt !== undefined) {
+    throw new SimgptError(
+      'unsupported',
+      `${prompt}: an encoder without training has no deep prompt: load the base model with ` +
+        "trains { kind: 'deepPrompt' } and its state with loadTrainingState",
+    );
+  }
   const configFile = await readJsonFile(
     await requireInFolder(root, joinName(folder, 'config.json')),
   );

@@ -7,7 +7,7 @@ import { SimgptError } from '../errors.js';
 import { syncFolder, writeFileAtomic } from '../files/atomic.js';
 import { openNewestCheckpoint, saveCheckpoint, stepName } from './checkpoints.js';
 import type { RunState } from './checkpoints.js';
-import { openMetricsLog } from './metrics_log.js';
+import { cutTornLine, openMetricsLog } from './metrics_log.js';
 import type { MetricsLog } from './metrics_log.js';
 import { removeTemporaries } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
@@ -106,6 +106,7 @@ export async function runLoop(options: LoopOptions): Promise<LoopOutcome> {
   const { folder, model, totalSteps, signal } = options;
   await removeTemporaries(folder.path);
   await rm(join(folder.path, divergedFile), { force: true });
+  await cutTornLine(folder.timings);
   const saved = await openNewestCheckpoint(folder.checkpoints);
   if (saved !== undefined) {
     await model.loadState(saved.trainingPath);
@@ -169,14 +170,14 @@ async function update(
   } catch (error) {
     if (!(error instanceof SimgptError) || error.code !== 'trainingDiverged') throw error;
     const ids = batch.examples.map(({ id }) => id);
-    const report = { step: batch.step + 1, found: error.message, exampleIds: ids };
+    const found = error.message.replace(/^step \d+: /, '');
+    const report = { step: batch.step + 1, found, exampleIds: ids };
     await writeFileAtomic(join(folder.path, divergedFile), `${JSON.stringify(report)}\n`);
     const shown = `${ids.slice(0, 8).join(', ')}${ids.length > 8 ? `, … (${ids.length})` : ''}`;
-    throw new SimgptError(
-      'trainingDiverged',
-      `step ${batch.step + 1}: ${error.message}; examples ${shown}`,
-      { cause: error },
-    );
+    const examples = found.includes('(examples ') ? '' : ` (examples ${shown})`;
+    throw new SimgptError('trainingDiverged', `step ${batch.step + 1}: ${found}${examples}`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { open, readFile, truncate } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
 import { SimgptError } from '../errors.js';
 import { canonicalJson } from '../files/canonical_json.js';
 import type { JsonValue } from '../files/canonical_json.js';
-import { errorCode } from '../files/json.js';
+import { errorCode, isMissing } from '../files/json.js';
 
 /** Where a metrics file stands: what a checkpoint remembers of it. */
 export interface LogMark {
@@ -57,6 +57,16 @@ export async function openMetricsLog(path: string, mark?: LogMark): Promise<Metr
       }),
     [Symbol.asyncDispose]: () => file.close(),
   };
+}
+
+/** Cuts what a kill left of a file's last line, so that the next one starts on its own. */
+export async function cutTornLine(path: string): Promise<void> {
+  const bytes = await guarded(path, () => readFile(path)).catch((error: unknown) => {
+    if (isMissing(error instanceof Error ? error.cause : error)) return undefined;
+    throw error;
+  });
+  if (bytes === undefined) return;
+  await guarded(path, () => truncate(path, bytes.lastIndexOf(0x0a) + 1));
 }
 
 async function expectMark(

@@ -37,6 +37,11 @@ export async function recipeNames(): Promise<readonly string[]> {
     .sort();
 }
 
+/** The JSON schema of a recipe's file, for editors. */
+export async function recipeFileSchema(): Promise<object> {
+  return (await import('./recipe_schema.js')).recipeJsonSchema();
+}
+
 /**
  * Reads a shipped recipe by name, or a file where the name ends in `.json`, with what it extends
  * put below it. Throws RangeError for an unknown name, SimgptError `fileInvalid` naming file and
@@ -125,8 +130,9 @@ export async function resolveRecipe(
   const checked = settingsSchema.safeParse(values);
   if (!checked.success) {
     const sentence = issueSentence(checked.error, values);
-    const setting = checked.error.issues[0]?.path[0];
-    if (typeof setting === 'string' && Object.hasOwn(given, setting)) {
+    const [issue] = checked.error.issues;
+    const named = issue?.code === 'unrecognized_keys' ? issue.keys[0] : issue?.path[0];
+    if (typeof named === 'string' && Object.hasOwn(given, named)) {
       throw new RangeError(`expected settings that fit ${recipe.name}: ${sentence}`);
     }
     throw new SimgptError('fileInvalid', `recipe ${recipe.name}: ${sentence}`);

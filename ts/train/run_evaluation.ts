@@ -8,6 +8,7 @@ import type { StsData } from '../evaluate/sts_data.js';
 import { histogram } from '../report/charts.js';
 import { scoreDevSets } from './dev_sets.js';
 import type { DevScore, DevSet } from './dev_sets.js';
+import { loadSelected } from './native_model.js';
 import type { Prepared } from './prepare.js';
 
 /** What the model was and what it became: `evaluation.json`. Correlations in [-1, 1]. */
@@ -38,11 +39,12 @@ export async function evaluateRun(options: {
   /** The selected model's folder. */
   readonly model: string;
   readonly prepared: Prepared;
+  readonly seed: number;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }): Promise<RunEvaluation> {
-  const { model, prepared, threads, signal } = options;
-  const { checkpoint, dev, test } = prepared;
+  const { model, prepared, seed, threads, signal } = options;
+  const { checkpoint, dev, recipe, test } = prepared;
   if (dev.length === 0 && test === undefined) return { dev: [], test: null };
   const load = { precision: 'float32', threads, signal } as const;
   await using before = await Encoder.load(checkpoint.dir, {
@@ -50,7 +52,9 @@ export async function evaluateRun(options: {
     pooling: checkpoint.pooling,
     head: checkpoint.head,
   });
-  await using after = await Encoder.load(model, load);
+  const { settings } = recipe;
+  const request = { checkpoint, settings, seed, threads, signal };
+  await using after = await loadSelected(model, request);
   return {
     dev: await compareOnDev(dev, before, after, signal),
     test: test === undefined ? null : await compareOnTest(test, before, after, signal),

@@ -87,12 +87,12 @@ async function expectRunOrNothing(path: string): Promise<void> {
 }
 
 function isOwn(name: string): boolean {
-  return ownNames.has(name) || /^lock\.[0-9a-f]+\.(?:tmp|stale)$/.test(name) || isTemporary(name);
+  return ownNames.has(name) || isTemporary(name);
 }
 
-/** Whether an atomic file's or folder's unfinished half has that name. */
+/** Whether the unfinished half of an atomic file, folder or lock has that name. */
 function isTemporary(name: string): boolean {
-  return /^\..+\.[0-9a-f]{12}\.tmp$/.test(name);
+  return /^(?:\..+\.[0-9a-f]{12}\.tmp|lock\.[0-9a-f]{12}\.(?:tmp|stale))$/.test(name);
 }
 
 function expectSamePlan(path: string, known: Readonly<Record<string, unknown>>, now: RunPlan) {

@@ -73,6 +73,12 @@ export interface TrainResult {
  * bytes; a finished run is left as it is. Throws RangeError on misuse, SimgptError `outputExists`
  * where the folder is of another run, `cancelled` after an abort, `trainingDiverged`, `ioFailed`.
  */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const { openNativeModel } = await import('./native_model.js');
+  return trainWith(openNativeModel, options);
+}
+
+/** {@link train} with another way to open a model. */
 export async function trainWith(openModel: OpenModel, options: TrainOptions): Promise<TrainResult> {
   const scansOverlap = !existsSync(join(options.output, overlapFile));
   const prepared = await prepareRun(options, { scansOverlap, signal: options.signal });
@@ -187,7 +193,7 @@ async function loopOver(
     teacher: settings.teacher === null ? undefined : prepared.checkpoint.dir,
     signal: options.signal,
   });
-  return runLoop({
+  return await runLoop({
     folder,
     model,
     batches,

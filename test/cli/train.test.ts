@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { appendFile, readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+
+import { Encoder } from '#dist/encoder/encoder.js';
+import type { RunEvent } from '#dist/train/train.js';
+import { expectKillsChangeNothing, runUntil } from '../train/process.js';
+import { temporaryFolder } from '../temporary_folder.js';
+import { tinyTraining } from '../train/training_scene.js';
+import { repoRoot } from '../shared_data.js';
+import { runSimgpt } from './run_simgpt.js';
+
+async function cliScene(context: TestContext) {
+  const scene = await tinyTraining(await temporaryFolder(context));
+  return { ...scene, args: scene.to(scene.output) };
+}
+
+test('one command trains a model that loads, and says where it stands', async (context) => {
+  const { args, output } = await cliScene(context);
+  const { code, stdout, stderr } = await runSimgpt(args);
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, '');
+  assert.match(stderr, /^data: 30 of 30 records; 0 bad, 0 duplicates, 0 left out$/m);
+  assert.match(stderr, /^seed 42: 12 steps, 4 an epoch, in /m);
+  assert.match(stderr, /^step 5: stsb -?\d+\.\d\d/m);
+  assert.match(stderr, /^seed 42: 12 steps, step \d+ selected, dev -?\d+\.\d\d: .*run\/model$/m);
+  await using encoder = await Encoder.load(join(output, 'model'), { precision: 'float32' });
+  const { shape } = await encoder.embed(['a cat']);
+  assert.deepEqual(shape, [1, 16]);
+  const metrics = (await readFile(join(output, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+  const losses = metrics
+    .map((line) => JSON.parse(line) as { kind: string; loss: number })
+    .filter(({ kind }) => kind === 'step')
+    .map(({ loss }) => loss);
+  assert.equal(losses.length, 12);
+  const mean = (values: readonly number[]) =>
+    values.reduce((sum, value) => sum + value, 0) / values.length;
+  assert.ok(mean(losses.slice(8)) < mean(losses.slice(0, 4)), 'the loss falls');
+  const again = await runSimgpt(args);
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stderr, /^seed 42 is done already: /m);
+});
+
+test('--json prints every event as a line, the result last', async (context) => {
+  const { args } = await cliScene(context);
+  const { code, stdout, stderr } = await runSimgpt([...args, '--json', '--max-steps', '3']);
+  assert.equal(code, 0, stderr);
+  const events = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as RunEvent | { kind: 'result' });
+  assert.equal(events.filter(({ kind }) => kind === 'step').length, 3);
+  assert.equal(events.at(-1)?.kind, 'result');
+});
+
+test('T1: killed five times, a run of the tiny BERT ends with the same bytes', async (context) => {
+  const { to, output } = await cliScene(context);
+  const program = (path: string) => [join(repoRoot, 'bin/simgpt.mjs'), ...to(path), '--json'];
+  await expectKillsChangeNothing(program, output, [4, 8, 7, 5, 10]);
+});
+
+test('T6: SIGINT and SIGTERM stop with a checkpoint, exit codes 130 and 143', async (context) => {
+  const { to, output } = await cliScene(context);
+  const program = (path: string) => [join(repoRoot, 'bin/simgpt.mjs'), ...to(path), '--json'];
+  for (const [signal, code, atLine] of [
+    ['SIGINT', 130, 5],
+    ['SIGTERM', 143, 6],
+  ] as const) {
+    const stopped = await runUntil(program(output), { atLine, signals: [signal] });
+    assert.equal(stopped.code, code, stopped.stderr);
+    assert.match(stopped.stderr, /^simgpt: stopped after step \d+ of 12: stopped by SIG/m);
+    assert.equal((await readdir(join(output, 'checkpoints'))).length > 0, true);
+  }
+  assert.equal((await runUntil(program(output), undefined)).code, 0);
+});
+
+test('what is selected is what is exported, whatever is trained', async (context) => {
+  const { to, output } = await cliScene(context);
+  const lora = '{"kind":"lora","rank":4,"alpha":8}';
+  for (const [recipe, ...more] of [
+    ['simcse-unsup'],
+    ['promcse-sup', '--learning-rate', '0.05'],
+    ['promcse-unsup', '--row', 'roberta-base'],
+    ['simcse-sup', '--set', `trains=${lora}`],
+    ['simcse-sup', '--set', 'trains={"kind":"bitFit"}', '--head', 'none', '--pooling', 'mean'],
+  ]) {
+    const path = `${output}-${recipe}-${more.length}`;
+    const args = to(path).with(1, recipe!);
+    const { code, stderr } = await runSimgpt([...args, ...more]);
+    assert.equal(code, 0, stderr);
+    const read = async (name: string): Promise<unknown> =>
+      JSON.parse(await readFile(join(path, name), 'utf8'));
+    const done = (await read('done.json')) as { selected: { score: number } };
+    const { dev } = (await read('evaluation.json')) as { dev: { after: { spearman: number } }[] };
+    const gap = Math.abs(dev[0]!.after.spearman - done.selected.score);
+    assert.ok(gap < 0.01, `${recipe} ${more.join(' ')}: ${gap}`);
+  }
+  const prompted = runSimgpt([
+    'embed',
+    '--model',
+    `${output}-promcse-sup-2/model`,
+    '--input',
+    '-',
+    '--output',
+    '-',
+  ]);
+  const { code, stderr } = await prompted;
+  assert.equal(code, 1);
+  assert.match(stderr, /deep_prompt\.safetensors: an encoder without training has no deep prompt/);
+});
+
+test('usage: one sentence, exit code 2', async (context) => {
+  const { args, data } = await cliScene(context);
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [['train', 'simcse', ...args.slice(2)], /expected a recipe out of distil-small, /],
+    [[...args, '--learning-rate', '0'], /expected a number > 0, received 0/],
+    [[...args, '--set', 'batchSizes=3'], /expected no other fields, received "batchSizes"/],
+    [[...args, '--set', 'maxTokens=0'], /field maxTokens: expected at least 3/],
+    [[...args, '--set', 'batchSize'], /expected name=json, received batchSize/],
+    [[...args, '--weight', '1', '--weight', '2'], /expected one --weight for each of 1 --data/],
+    [[...args, '--column', 'negative=x'], /expected a role out of id, anchor/],
+  ];
+  for (const [wrong, message] of cases) {
+    const { code, stderr } = await runSimgpt(wrong);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, message);
+  }
+  await appendFile(data, 'only one\t\t\n');
+  const strict = await runSimgpt([...args, '--strict']);
+  assert.equal(strict.code, 1, strict.stderr);
+  const lenient = await runSimgpt([...args, '--max-steps', '1']);
+  assert.equal(lenient.code, 3, lenient.stderr);
+  assert.match(lenient.stderr, /1 bad rows in .*data\.quarantine\.jsonl$/m);
+});
