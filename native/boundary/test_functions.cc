@@ -9,6 +9,7 @@
 #include "results.h"
 #include "test_encoder.h"
 #include "test_loss.h"
+#include "test_optimizer.h"
 #include "test_training.h"
 
 extern "C" int omp_get_max_threads();
@@ -199,6 +200,7 @@ void define_test_functions(Napi::Object exports) {
   export_function<parse_threads>(exports, "parseThreads");
   export_function<thread_state>(exports, "threadState");
   export_function<measure_info_nce>(exports, "measureInfoNce");
+  export_function<adamw_steps>(exports, "adamWSteps");
   define_training_test_functions(exports);
   define_handle_class(exports, HandleKind::kTest, "TestTensor",
                       {{"values", entry<tensor_values>}, {"dispose", entry<dispose_tensor>}});

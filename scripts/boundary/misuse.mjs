@@ -154,6 +154,7 @@ const others = [
   'setFault',
   'configureEncoder',
   'measureInfoNce',
+  'adamWSteps',
   'cgroupQuota',
   'parseThreads',
   'trainStep',

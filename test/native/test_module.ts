@@ -47,6 +47,26 @@ export interface TestModule extends NativeBinding {
     },
     token: number,
   ): Promise<MeasuredLoss>;
+  /** The first `decaying` values are one parameter, the rest another without decay. */
+  adamWSteps<Numbers extends Float32Array | Float64Array>(
+    values: Numbers,
+    /** [steps, values] */
+    gradients: Numbers,
+    options: {
+      readonly decaying: number;
+      /** How many times over all of it is there. */
+      readonly copies: number;
+      readonly learningRates: Float64Array;
+      /** Of no effect; the rates above are. */
+      readonly learningRate: number;
+      readonly maxGradNorm?: number;
+      readonly weightDecay: number;
+      readonly beta1: number;
+      readonly beta2: number;
+      readonly epsilon: number;
+    },
+    token: number,
+  ): Promise<{ readonly values: Numbers; readonly norms: Float64Array }>;
   threadState(): Promise<{
     readonly ours: number;
     readonly libtorch: number;
@@ -59,6 +79,8 @@ export interface MeasuredLoss {
   /** The gradient of the anchors. */
   readonly anchors: Float32Array;
   readonly seconds: number;
+  /** Of all threads. */
+  readonly cpuSeconds: number;
   /** The most that tensors held at once, inputs and gradients not counted. */
   readonly extraBytes: number;
 }
