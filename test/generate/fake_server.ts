@@ -146,6 +146,7 @@ function chat(response: ServerResponse, body: ChatBody): void {
 
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url ?? '';
+  if (path.startsWith('/bill')) batches.finish();
   if (path === '/bill') return sendJson(response, 200, { ...bill, ...batches.totals() });
   if (path === '/bill/lines') return void response.end(billLines.map((l) => `${l}\n`).join(''));
   bill.requests += 1;
