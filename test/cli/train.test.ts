@@ -77,13 +77,14 @@ test('T6: SIGINT and SIGTERM stop with a checkpoint, exit codes 130 and 143', as
 });
 
 test('what is selected is what is exported, whatever is trained', async (context) => {
-  const { to, output } = await cliScene(context);
+  const { to, output, model } = await cliScene(context);
   const lora = '{"kind":"lora","rank":4,"alpha":8}';
   for (const [recipe, ...more] of [
     ['simcse-unsup'],
     ['promcse-sup', '--learning-rate', '0.05'],
     ['promcse-unsup', '--row', 'roberta-base'],
     ['simcse-sup', '--set', `trains=${lora}`],
+    ['multicsr', '--reference', model],
     ['simcse-sup', '--set', 'trains={"kind":"bitFit"}', '--head', 'none', '--pooling', 'mean'],
   ]) {
     const path = `${output}-${recipe}-${more.length}`;
@@ -111,6 +112,21 @@ test('what is selected is what is exported, whatever is trained', async (context
   assert.match(stderr, /deep_prompt\.safetensors: an encoder without training has no deep prompt/);
 });
 
+test('T5: numbers that overflow stop the run with step, tensor and examples', async (context) => {
+  const { args, output } = await cliScene(context);
+  const wild = ['--learning-rate', '1e38', '--set', 'maxGradNorm=null'];
+  const { code, stderr } = await runSimgpt([...args, ...wild]);
+  assert.equal(code, 1, stderr);
+  assert.match(
+    stderr,
+    /step 2: expected finite numbers in \w+, received NaN or infinity \(examples /,
+  );
+  const report = JSON.parse(await readFile(join(output, 'diverged.json'), 'utf8')) as {
+    exampleIds: string[];
+  };
+  assert.equal(report.exampleIds.length, 8);
+});
+
 test('usage: one sentence, exit code 2', async (context) => {
   const { args, data } = await cliScene(context);
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
@@ -118,6 +134,8 @@ test('usage: one sentence, exit code 2', async (context) => {
     [[...args, '--learning-rate', '0'], /expected a number > 0, received 0/],
     [[...args, '--set', 'batchSizes=3'], /expected no other fields, received "batchSizes"/],
     [[...args, '--set', 'maxTokens=0'], /field maxTokens: expected at least 3/],
+    [['train', 'multicsr', ...args.slice(2)], /expected a reference encoder \(--reference\)/],
+    [[...args, '--reference', 'x'], /expected no reference for this recipe, received x/],
     [[...args, '--set', 'batchSize'], /expected name=json, received batchSize/],
     [[...args, '--weight', '1', '--weight', '2'], /expected one --weight for each of 1 --data/],
     [[...args, '--column', 'negative=x'], /expected a role out of id, anchor/],

@@ -77,16 +77,20 @@ export async function randomModel(folder: string, seed = 7): Promise<string> {
 }
 
 /** The command that trains the random BERT on the scene in a folder, by output. */
-export async function tinyTraining(
-  folder: string,
-): Promise<TrainingScene & { readonly to: (output: string) => readonly string[] }> {
+export async function tinyTraining(folder: string): Promise<
+  TrainingScene & {
+    readonly model: string;
+    readonly to: (output: string) => readonly string[];
+  }
+> {
   const scene = await writeTrainingScene(folder);
-  const inputs = { model: await randomModel(folder), data: scene.data, dev: scene.dev, threads: 1 };
+  const model = await randomModel(folder);
+  const inputs = { model, data: scene.data, dev: scene.dev, threads: 1 };
   const sizes = { 'batch-size': 8, epochs: 3, 'learning-rate': 0.001 };
   const every = { 'evaluate-every': 5, 'checkpoint-every': 2 };
   const flags = Object.entries({ ...inputs, ...sizes, ...every }).flatMap(([name, value]) => [
     `--${name}`,
     String(value),
   ]);
-  return { ...scene, to: (output) => ['train', 'simcse-sup', ...flags, '--output', output] };
+  return { ...scene, model, to: (output) => ['train', 'simcse-sup', ...flags, '--output', output] };
 }

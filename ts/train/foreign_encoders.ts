@@ -17,8 +17,8 @@ const keptTexts = 1_000_000;
 
 /**
  * Opens what tells false negatives and what is learned from. The teacher's vectors are computed once
- * and in one order, so that a resumed run learns from the same bits. Throws RangeError where the
- * recipe asks for an encoder that was not named, `unsupported` for a reference with dropout.
+ * and in one order, so that a resumed run learns from the same bits. Throws `unsupported` for a
+ * reference with dropout.
  */
 export async function openForeignEncoders(request: ModelRequest): Promise<ForeignEncoders> {
   const { settings, signal, threads } = request;
@@ -29,17 +29,12 @@ export async function openForeignEncoders(request: ModelRequest): Promise<Foreig
         'without it; set reference={"dropout":false}',
     );
   }
-  if (settings.reference !== null && request.reference === undefined) {
-    throw new RangeError(
-      'expected a reference encoder (--reference), such as unsupervised SimCSE of the same ' +
-        'backbone, received none',
-    );
-  }
   const load = { precision: 'float32', threads, signal } as const;
+  const { reference: found } = request;
   const reference =
-    settings.reference === null || request.reference === undefined
+    found === undefined
       ? undefined
-      : await Encoder.load(request.reference, load);
+      : await Encoder.load(found.dir, { ...load, pooling: found.pooling, head: found.head });
   const teacher = await openTeacher(request);
   return {
     losses: settings.losses.map((loss) => withEncoders(loss, reference, teacher)),

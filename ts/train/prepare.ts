@@ -6,6 +6,7 @@ import { readCheckpoint } from '../encoder/checkpoint.js';
 import type { Checkpoint } from '../encoder/checkpoint.js';
 import { fingerprintFile } from '../dataset/input.js';
 import { resolveModel } from '../encoder/hub.js';
+import type { ResolvedModel } from '../encoder/hub.js';
 import { SimgptError } from '../errors.js';
 import { findInFolder } from '../encoder/folder.js';
 import { createOverlapScanner } from '../evaluate/overlap.js';
@@ -55,6 +56,8 @@ export interface RunInputs {
 /** A run's inputs, read and checked. */
 export interface Prepared {
   readonly checkpoint: Checkpoint;
+  /** The encoder that tells false negatives, where a loss asks one. */
+  readonly reference: Checkpoint | undefined;
   readonly recipe: ResolvedRecipe;
   readonly data: TrainingData;
   /** The data's texts in the evaluation sets; null where they were not looked for. */
@@ -82,12 +85,8 @@ export async function prepareRun(
   }
   const recipeFile = await loadRecipe(inputs.recipe);
   const model = await resolveModel(inputs.model, { revision: inputs.revision, signal });
-  // A plain folder says nothing about pooling: the recipe does.
-  const plain = (await findInFolder(model.dir, 'modules.json')) === undefined;
   const stated = inputs.settings?.pooling ?? recipeFile.settings.pooling ?? 'asModel';
-  const pooling = stated === 'asModel' ? (plain ? 'cls' : undefined) : stated;
-  const { id, revision } = model;
-  const checkpoint = await readCheckpoint(model.dir, { id, revision, pooling });
+  const checkpoint = await readModel(model, stated);
   const recipe = await resolveRecipe(recipeFile, {
     model: checkpoint.config,
     variant: inputs.variant,
@@ -95,6 +94,7 @@ export async function prepareRun(
     overrides: inputs.settings,
   });
   const { settings } = recipe;
+  const reference = await readReference(inputs.reference, settings, signal);
   const dev =
     inputs.dev === undefined ? [] : await readDevSets(inputs.dev, settings.selection, signal);
   const test = inputs.test === undefined ? undefined : await readTestSets(inputs.test, signal);
@@ -115,7 +115,8 @@ export async function prepareRun(
     kind: 'train',
     recipe,
     maxSteps,
-    model: { id, revision, files: await modelFiles(checkpoint) },
+    model: await modelOf(checkpoint),
+    reference: reference === undefined ? undefined : await modelOf(reference),
     data: {
       files: data.files,
       counts: data.counts,
@@ -127,6 +128,7 @@ export async function prepareRun(
   }) as RunPlan;
   return {
     checkpoint,
+    reference,
     recipe,
     data,
     overlap: scanner?.report() ?? null,
@@ -139,6 +141,44 @@ export async function prepareRun(
     },
     planOf: (seed, totalSteps) => ({ ...fixed, seed, totalSteps }),
   };
+}
+
+/** A plain folder says nothing about pooling: then it is what the recipe says, else `cls`. */
+async function readModel(
+  { dir, id, revision }: ResolvedModel,
+  stated: Settings['pooling'],
+): Promise<Checkpoint> {
+  const plain = (await findInFolder(dir, 'modules.json')) === undefined;
+  const pooling = stated === 'asModel' ? (plain ? 'cls' : undefined) : stated;
+  return readCheckpoint(dir, { id, revision, pooling });
+}
+
+/** METHODS 1.4: `cls` without a head, unless its folder says otherwise. */
+async function readReference(
+  path: string | undefined,
+  { reference, losses }: Settings,
+  signal: AbortSignal | undefined,
+): Promise<Checkpoint | undefined> {
+  const plain = losses.flatMap((loss) => (loss.kind === 'matryoshka' ? loss.losses : [loss]));
+  const asks = plain.some(
+    (loss) => loss.kind === 'infoNce' && loss.excludeFalseNegatives !== undefined,
+  );
+  if (reference === null && !asks) {
+    if (path === undefined) return undefined;
+    throw new RangeError(`expected no reference for this recipe, received ${path}`);
+  }
+  if (path === undefined) {
+    throw new RangeError(
+      'expected a reference encoder (--reference), such as unsupervised SimCSE of the same ' +
+        'backbone, received none',
+    );
+  }
+  return readModel(await resolveModel(path, { signal }), 'asModel');
+}
+
+async function modelOf(checkpoint: Checkpoint): Promise<JsonValue> {
+  const { id, revision } = checkpoint;
+  return { id, revision, files: await modelFiles(checkpoint) };
 }
 
 function batchOptions({ batchSize, distinctTexts, sameTaskBatches }: Settings, seed: number) {

@@ -189,7 +189,7 @@ async function loopOver(
     threads: options.threads,
     chunkTokens: options.chunkTokens,
     texts: () => textsOf(prepared.data),
-    reference: options.reference,
+    reference: prepared.reference,
     teacher: settings.teacher === null ? undefined : prepared.checkpoint.dir,
     signal: options.signal,
   });

@@ -58,7 +58,7 @@ export interface ModelRequest {
   /** Whose embeddings are learned, where the recipe has a teacher. */
   readonly teacher?: string | undefined;
   /** The encoder that tells false negatives. */
-  readonly reference?: string | undefined;
+  readonly reference?: Checkpoint | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
