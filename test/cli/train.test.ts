@@ -78,6 +78,7 @@ test('T6: SIGINT and SIGTERM stop with a checkpoint, exit codes 130 and 143', as
 
 test('what is selected is what is exported, whatever is trained', async (context) => {
   const { to, output, model } = await cliScene(context);
+  const warm = 'schedule={"kind":"linear","warmupSteps":2}';
   const lora = '{"kind":"lora","rank":4,"alpha":8}';
   for (const [recipe, ...more] of [
     ['simcse-unsup'],
@@ -85,6 +86,7 @@ test('what is selected is what is exported, whatever is trained', async (context
     ['promcse-unsup', '--row', 'roberta-base'],
     ['simcse-sup', '--set', `trains=${lora}`],
     ['multicsr', '--reference', model],
+    ['distil-small', '--set', 'teacher={"layers":[1]}', '--set', warm],
     ['simcse-sup', '--set', 'trains={"kind":"bitFit"}', '--head', 'none', '--pooling', 'mean'],
   ]) {
     const path = `${output}-${recipe}-${more.length}`;

@@ -49,7 +49,9 @@ async function openTeacher({
   signal,
 }: ModelRequest): Promise<SentenceEncoder | undefined> {
   if (teacher === undefined) return undefined;
-  await using encoder = await Encoder.load(teacher, { precision: 'float32', threads, signal });
+  const { pooling, head } = teacher;
+  const load = { pooling, head, precision: 'float32', threads, signal } as const;
+  await using encoder = await Encoder.load(teacher.dir, load);
   const rowOf = distinctRows(texts());
   if (rowOf.size > keptTexts) {
     throw new SimgptError(

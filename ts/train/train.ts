@@ -190,7 +190,7 @@ async function loopOver(
     chunkTokens: options.chunkTokens,
     texts: () => textsOf(prepared.data),
     reference: prepared.reference,
-    teacher: settings.teacher === null ? undefined : prepared.checkpoint.dir,
+    teacher: settings.teacher === null ? undefined : prepared.checkpoint,
     signal: options.signal,
   });
   return await runLoop({

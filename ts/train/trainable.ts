@@ -56,7 +56,7 @@ export interface ModelRequest {
   /** Every list of texts of the data. */
   readonly texts: () => Iterable<readonly string[]>;
   /** Whose embeddings are learned, where the recipe has a teacher. */
-  readonly teacher?: string | undefined;
+  readonly teacher?: Checkpoint | undefined;
   /** The encoder that tells false negatives. */
   readonly reference?: Checkpoint | undefined;
   readonly signal?: AbortSignal | undefined;
