@@ -89,7 +89,7 @@ Probe probe_of(const Fields& fields) {
 struct ProbeResult {
   at::Tensor embeddings;
   double loss = 0, mlm_loss = 0;
-  int64_t masked = 0, chunks = 0;
+  int64_t masked = 0, chunks = 0, bytes = 0;
   std::vector<Parameter> parameters;
   std::vector<std::pair<std::string, at::Tensor>> checkpoint, adapter;
   std::string interrupted, not_finite;
@@ -172,6 +172,7 @@ ProbeResult run_probe(const TrainSpec& spec, const Probe& probe, TrainRows rows,
     result.chunks = done.chunks;
     result.not_finite = model->first_non_finite_gradient(cancel).value_or("");
   }
+  result.bytes = model->memory_bytes();
   result.parameters = model->parameters();
   result.checkpoint = model->checkpoint_tensors();
   result.adapter = model->adapter_tensors();
@@ -196,6 +197,7 @@ Napi::Value to_result(Napi::Env env, ProbeResult&& result) {
   object.Set("mlmLoss", result.mlm_loss);
   object.Set("masked", static_cast<double>(result.masked));
   object.Set("chunks", static_cast<double>(result.chunks));
+  object.Set("bytes", static_cast<double>(result.bytes));
   object.Set("interrupted", result.interrupted);
   object.Set("notFinite", result.not_finite);
   Napi::Array parameters = Napi::Array::New(env);

@@ -8,6 +8,24 @@ import type { TrainSettings } from './train_probe.js';
 
 const dropout: TrainSettings = { hiddenDropout: 0.1, attentionDropout: 0.1 };
 
+describe('the memory of a step', { skip: skipWithoutModule }, () => {
+  it('follows the chunk, not the batch', async () => {
+    const module = loadTrainingModule();
+    const row = [2, ...Array.from({ length: 28 }, (_, i) => 5 + i), 3];
+    const batch = (count: number) =>
+      [
+        Int32Array.from(Array.from({ length: count }, () => row).flat()),
+        Int32Array.from({ length: count + 1 }, (_, i) => i * row.length),
+      ] as const;
+    const spec = await modelSpec(goldenDir('bert-erf'), { pooling: 'mean', precision: 'float32' });
+    const bytes = async (count: number, chunkTokens: number) =>
+      (await trainStep(module, spec, dropout, { step: 1, chunkTokens }, batch(count))).bytes;
+    const small = await bytes(40, 600);
+    assert.ok((await bytes(400, 600)) < 1.25 * small); // a thread that had no task has no memory
+    assert.ok((await bytes(400, 12_000)) > 5 * small);
+  });
+});
+
 describe('a step that is cancelled', { skip: skipWithoutModule }, () => {
   it('leaves no gradient behind, whole or in chunks', async () => {
     const module = loadTrainingModule();

@@ -54,6 +54,8 @@ export interface StepResult {
   readonly mlmLoss: number;
   readonly masked: number;
   readonly chunks: number;
+  /** Held after the step: parameters, gradients, and the memory of passes. */
+  readonly bytes: number;
   /** The code of the cancelled run. */
   readonly interrupted: string;
   /** The first parameter whose gradient holds NaN or infinity; empty: none. */
