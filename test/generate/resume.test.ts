@@ -96,6 +96,9 @@ test('a cap stops the run, what is claimed comes in, and a higher cap goes on', 
   const stopped = await runTiny({ ...run, inFlight: 4 }, { caps: { calls: 12 } });
   assert.deepEqual([stopped.kind, stopped.stop?.reason], ['stopped', 'calls']);
   assert.deepEqual([stopped.prefix, (await server.bill()).calls], [12, 12]);
+  // What is answered from the first row on makes a data set without a further call.
+  assert.equal((await runTiny({ ...run, limit: 12 })).kind, 'done');
+  assert.deepEqual([await rows(), (await server.bill()).calls], [12, 12]);
   // The cap stays the run's until another is given.
   assert.equal((await runTiny(run)).kind, 'stopped');
   assert.equal((await server.bill()).calls, 12);

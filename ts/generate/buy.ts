@@ -22,7 +22,7 @@ export interface RetryRules {
   readonly paidTries: number;
   /** Attempts of one process before a call is given up, whatever became of them. */
   readonly attempts: number;
-  /** Calls and waits of one call together; waiting for rates and for a server that is down is free. */
+  /** Calls and waits of one example together; waiting for rates or for a server that is down is free. */
   readonly deadlineMs: number;
   /** The first wait; each further one is twice as long, up to a minute. */
   readonly backOffMs: number;
@@ -74,7 +74,6 @@ export function createBuyer(market: Market): Buyer {
 
 async function buy(market: Market, call: PreparedCall, traffic: UnitTraffic): Promise<StoredCall> {
   const { ledger, rules, halt } = market;
-  let spentMs = 0;
   for (let tries = 1; ; tries += 1) {
     const stored = await readStored(market.stored, call);
     if (stored !== undefined) return stored;
@@ -84,14 +83,14 @@ async function buy(market: Market, call: PreparedCall, traffic: UnitTraffic): Pr
     const { answer, read } = await market.slots.run(() =>
       attemptOnce(market, call, attempts, traffic),
     );
+    traffic.spend(answer.tookMs ?? 0);
     if (answer.kind === 'ok' && read?.kind === 'answer') return read;
     if (answer.advice === 'stop') stopRun(market, answer);
     if (answer.advice === 'fail') return giveUp(market, call, failedDetail(answer));
     // Paid: the store and the ledger say what comes next.
     if (answer.kind === 'ok' || answer.kind === 'billedUnusable') continue;
     const waitMs = backOffMs(rules, call.id, tries);
-    spentMs += (answer.tookMs ?? 0) + waitMs;
-    if (tries >= rules.attempts || spentMs >= rules.deadlineMs) {
+    if (tries >= rules.attempts || traffic.spend(waitMs) >= rules.deadlineMs) {
       return giveUp(market, call, `${failedDetail(answer)}, after ${tries} attempts`);
     }
     await market.clock.sleep(waitMs, halt.signal);

@@ -9,6 +9,8 @@ export interface UnitTraffic {
   readonly onCall: (change: 1 | -1) => void;
   /** A call becomes the dispatcher's, or comes back from it. */
   readonly onSending: (change: 1 | -1) => void;
+  /** Adds to the time that the unit's calls and waits have taken, and tells the sum. */
+  readonly spend: (ms: number) => number;
   readonly end: () => void;
 }
 
@@ -32,6 +34,7 @@ export function createTraffic(dispatcher: Pick<Dispatcher, 'inFlight' | 'settled
       units += 1;
       let calls = 0;
       let sent = 0;
+      let spentMs = 0;
       const moved = (change: () => void): void => {
         const isWaiting = (): number => (sent > 0 && sent === calls ? 1 : 0);
         waiting -= isWaiting();
@@ -46,6 +49,7 @@ export function createTraffic(dispatcher: Pick<Dispatcher, 'inFlight' | 'settled
             sent += change;
             sending += change;
           }),
+        spend: (ms) => (spentMs += ms),
         end: () => {
           units -= 1;
           look();
