@@ -33,9 +33,9 @@ export function diversitySection(
 
 function wordTable(texts: Readonly<Record<string, readonly string[]>>, rows: number): ReportBlock {
   const numeric = true;
-  const cells = Object.entries(texts).map(([role, list]) => {
-    const counts = wordCounts(list);
-    const middle = list.length === 0 ? null : quantile(counts, 0.5);
+  const written = Object.entries(texts).filter(([, list]) => list.length > 0);
+  const cells = written.map(([role, list]) => {
+    const middle = quantile(wordCounts(list), 0.5);
     const shares = [1, 2, 3].map((n) => distinctNgrams(list, n).share.toFixed(3));
     return [role, list.length, middle, ...shares];
   });

@@ -53,5 +53,6 @@ figcaption span{font-weight:400;color:var(--quiet)}
 @media (max-width:560px){section{padding:1rem}.sample dl{grid-template-columns:1fr}}
 @media print{:root{--page:#fff;--card:#fff;--ink:#000;--quiet:#444;--line:#bbb}body{max-width:none;padding:0;
 font-size:11px}nav{display:none}section{border:0;padding:0;margin-top:1rem}figure,.sample,tr{break-inside:avoid}
-details:not([open])>*{display:block}}
+details:not([open])>*{display:block}
+details::details-content{content-visibility:visible;display:block}}
 `;
