@@ -128,6 +128,19 @@ test(
   },
 );
 
+test('a report that cannot be written says so after what was bought, and is written later', async (t) => {
+  const cwd = await temporaryFolder(t);
+  await writeFile(join(cwd, 'in.txt'), 'The ferry leaves at noon.\n');
+  const generate = ['generate', 'simgpt', '--input', 'in.txt', '--provider', 'rehearsal'];
+  const made = await runSimgpt([...generate, '--output', 'run', '--model', './none'], { cwd });
+  assert.equal(made.code, 1);
+  assert.match(made.stderr, /1 rows of 1 in run\/data.jsonl[^]*none/);
+  assert.doesNotMatch(made.stderr, /to look at/);
+  const again = await runSimgpt([...generate, '--output', 'run'], { cwd });
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stderr, /this run is finished[^]*to look at: run\/report.html/);
+});
+
 test('a run that is not finished has no report yet', async (t) => {
   const cwd = await temporaryFolder(t);
   const { code, stderr } = await runSimgpt(['report', 'run'], { cwd });

@@ -65,17 +65,33 @@ export async function runGeneration(
     signal: interruptSignal(),
     onProgress: (_, done, units) => progress.update(done, units),
   }).finally(progress.stop);
-  if (result.commit !== undefined && flags.report) {
-    const { reportRun } = await import('./generation_report.js');
-    await reportRun(flags.output, run.plan, { ...result, commit: result.commit }, flags);
-  }
+  const reported = await reportOf(run.plan, result, { ...flags, output: flags.output });
   if (flags.json === true) await printJson(result);
   else {
-    process.stderr.write(describeResult(result, flags.output, flags.report, prices));
+    const isThere = flags.report && reported === undefined;
+    process.stderr.write(describeResult(result, flags.output, isThere, prices));
     if (flags.provider === 'rehearsal') process.stderr.write(rehearsalNote);
   }
+  // What was bought is told first: it is whole, and the report can be written again.
+  if (reported !== undefined) throw reported.error;
   process.exitCode = exitCodeOf(result);
   return result;
+}
+
+/** Writes the report of a whole run; what kept it from being written is returned. */
+async function reportOf(
+  plan: GenerateOptions['plan'],
+  { commit, ...result }: GenerateResult,
+  flags: GenerationFlags & { readonly output: string },
+): Promise<{ readonly error: unknown } | undefined> {
+  if (commit === undefined || !flags.report) return undefined;
+  const { reportRun } = await import('./generation_report.js');
+  try {
+    await reportRun(flags.output, plan, { ...result, commit }, flags);
+    return undefined;
+  } catch (error) {
+    return { error };
+  }
 }
 
 /** Read before the first call, so that a table that cannot be read costs nothing. */
