@@ -32,6 +32,9 @@ test('T6: SIGINT and SIGTERM stop after the step in hand, with a checkpoint', as
     assert.equal(stopped.code, code, stopped.stderr);
     assert.match(stopped.stderr, /^simgpt: stopped after step \d+ of 12: stopped by SIG/);
   }
+  // A second signal does not wait for the step.
+  const twice = await runUntil(program(output), { atLine: 4, signals: ['SIGINT', 'SIGTERM'] });
+  assert.ok(twice.code === 130 || twice.code === 143, twice.stderr);
   assert.equal((await runUntil(program(output), undefined)).code, 0);
   assert.deepEqual(await equalFiles(output), await equalFiles(`${output}-whole`));
 });
