@@ -11,7 +11,7 @@ import { runSimgpt } from './run_simgpt.js';
 // A key that must not be needed, and a server that must not be asked.
 const env = { OPENAI_API_KEY: undefined, OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' };
 
-test('start writes examples, searches, scores and leaves a page, with no key and no network', async (t) => {
+test('start writes examples, trains, searches, scores and leaves a page, with no key and no network', async (t) => {
   const cwd = await temporaryFolder(t);
   const model = join(cwd, 'model');
   const golden = await readCheckpoint(goldenModel, { pooling: ['mean'], head: 'none' });
@@ -22,7 +22,12 @@ test('start writes examples, searches, scores and leaves a page, with no key and
   assert.match(first.stderr, /^300 rows of 300 in simgpt-start\/rehearsal\/data\.jsonl/m);
   assert.match(first.stdout, /hard negative in \d+ of 300 examples/);
   assert.match(first.stdout, /^Nearest of 322 sentences, by cosine:$/m);
-  assert.match(first.stdout, /^140 graded pairs of our own: -?\d+\.\d\d$/m);
+  assert.match(first.stdout, /^8 steps in \d+\.\d s, mean loss \d+\.\d{3}; the model is in /m);
+  assert.match(
+    first.stdout,
+    /^140 graded pairs of our own, .*: -?\d+\.\d\d before, -?\d+\.\d\d after$/m,
+  );
+  assert.ok(existsSync(join(cwd, 'simgpt-start/trained/model/model/model.safetensors')));
   const page = await readFile(join(cwd, 'simgpt-start/report.html'), 'utf8');
   assert.match(page, /written by rule/i);
   assert.ok(existsSync(join(cwd, 'simgpt-start/rehearsal/data.jsonl')));

@@ -6,10 +6,12 @@ import type { Command } from '@commander-js/extra-typings';
 
 import type { Encoder } from '../encoder/encoder.js';
 import { SimgptError } from '../errors.js';
+import type { GradedPairsScore } from '../evaluate/graded_pairs.js';
 import { interruptSignal } from './interrupt.js';
 import { integerArgument } from './model_options.js';
 import { findNearest, nearerPositives, rehearse, scoreOwnPairs, scoreSts } from './start_steps.js';
 import type { NearestTexts, Rehearsed, StsTable } from './start_steps.js';
+import type { TrainedFew } from './start_train.js';
 import { forTerminal, forTerminalLine } from './terminal.js';
 
 /** The model shown where none is named. */
@@ -27,7 +29,7 @@ const queries = [
 export function register(program: Command): void {
   program
     .command('start')
-    .description('the whole path, offline: write examples by rule, embed, score, reports to open')
+    .description('the whole path, offline: write examples by rule, train, search, score, reports')
     .option('--model <path-or-id>', 'model folder or hub id (default: SIMGPT_MODEL, else MiniLM)')
     .option('--data <dir>', 'folder of the STS sets (default: ../shared/data/sts where it exists)')
     .option('--no-sts', 'leave the STS sets out, which take most of the time')
@@ -63,16 +65,16 @@ async function run({ model, data, sts: scoresSts, output, threads }: StartFlags)
   console.log('Writing examples by rule from our own sentences (no key, no network) ...\n');
   const rehearsed = await rehearse(join(output, 'rehearsal'), encoder);
   printTriples(rehearsed);
+  const pairs = await scoreOwnPairs(encoder, signal);
+  const trained = await showTraining(encoder, output, pairs, threads, signal);
   const { readDataLines } = await import('../generate/shipped_data.js');
   const sentences = await readDataLines('sentences.txt');
   const nearest = await findNearest(encoder, queries, sentences, signal);
   printNearest(nearest, sentences.length);
-  const pairs = await scoreOwnPairs(encoder, signal);
-  console.log(`\n${pairs.pairs} graded pairs of our own: ${(100 * pairs.spearman).toFixed(2)}`);
   const sts = scoresSts ? await showSts(encoder, data, signal) : undefined;
   const { writeStartReport } = await import('./start_report.js');
   const page = join(output, 'report.html');
-  const findings = { model: encoder.checkpoint.id, rehearsed, nearest, pairs, sts };
+  const findings = { model: encoder.checkpoint.id, rehearsed, trained, nearest, pairs, sts };
   await writeStartReport(page, findings);
   console.log(`\nTo open: ${forTerminalLine(page, 1000)}`);
 }
@@ -125,6 +127,36 @@ function printTriples(rehearsed: Rehearsed): void {
     `\nThe positive is nearer than the hard negative in ${nearerPositives(rehearsed)} of ` +
       `${triples.length} examples. In ${forTerminalLine(folder, 1000)}: data, journal, answers.\n`,
   );
+}
+
+async function showTraining(
+  encoder: Encoder,
+  output: string,
+  pairs: GradedPairsScore,
+  threads: number | undefined,
+  signal: AbortSignal,
+): Promise<TrainedFew | undefined> {
+  console.log('Training a copy of the model on them for a few steps (recipe simgpt-simcse) ...\n');
+  const { trainFew } = await import('./start_train.js');
+  const data = join(output, 'rehearsal/data.jsonl');
+  const folder = join(output, 'trained');
+  const trained = await trainFew({ encoder, data, folder, threads, signal });
+  const before = `${pairs.pairs} graded pairs of our own, Spearman x 100: ${hundredfold(pairs)}`;
+  if (trained === undefined) {
+    console.log(`${before}\n`);
+    return undefined;
+  }
+  const { steps, meanLoss, seconds, after } = trained;
+  console.log(
+    `${steps} steps in ${seconds.toFixed(1)} s, mean loss ${meanLoss.toFixed(3)}; ` +
+      `the model is in ${forTerminalLine(trained.folder, 1000)}/model\n` +
+      `${before} before, ${hundredfold(after)} after\n`,
+  );
+  return trained;
+}
+
+function hundredfold({ spearman }: GradedPairsScore): string {
+  return (100 * spearman).toFixed(2);
 }
 
 function printNearest(nearest: readonly NearestTexts[], count: number): void {

@@ -5,11 +5,13 @@ import type { ReportSection } from '../report/page.js';
 import type { GradedPairsScore } from '../evaluate/graded_pairs.js';
 import { nearerPositives } from './start_steps.js';
 import type { NearestTexts, Rehearsed, StsTable } from './start_steps.js';
+import type { TrainedFew } from './start_train.js';
 
 /** What `simgpt start` found, in the order in which the page shows it. */
 export interface StartFindings {
   readonly model: string;
   readonly rehearsed: Rehearsed;
+  readonly trained: TrainedFew | undefined;
   readonly nearest: readonly NearestTexts[];
   readonly pairs: GradedPairsScore;
   readonly sts: StsTable | undefined;
@@ -20,9 +22,10 @@ const shownTriples = 12;
 
 /** Writes everything on one page that needs no network. */
 export async function writeStartReport(path: string, findings: StartFindings): Promise<void> {
-  const { model, rehearsed, nearest, pairs, sts } = findings;
+  const { model, rehearsed, trained, nearest, pairs, sts } = findings;
   const sections = [
     rehearsalSection(rehearsed),
+    ...(trained === undefined ? [] : [trainingSection(pairs, trained)]),
     {
       title: 'Nearest sentences',
       blocks: [
@@ -87,6 +90,24 @@ function rehearsalSection(rehearsed: Rehearsed): ReportSection {
             { label: 'hard negative', text: hardNegatives[0] ?? '', tone: 'bad' as const },
           ],
         })),
+      },
+    ],
+  };
+}
+
+function trainingSection(pairs: GradedPairsScore, trained: TrainedFew): ReportSection {
+  const { steps, meanLoss, after } = trained;
+  const score = ({ spearman }: GradedPairsScore): string => (100 * spearman).toFixed(2);
+  return {
+    title: 'A few steps of training',
+    blocks: [
+      {
+        kind: 'figures',
+        figures: [
+          { label: 'steps', value: steps },
+          { label: 'mean loss', value: meanLoss.toFixed(3) },
+          { label: 'own graded pairs', value: `${score(pairs)} to ${score(after)}` },
+        ],
       },
     ],
   };
