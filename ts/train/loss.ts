@@ -33,7 +33,11 @@ export interface FalseNegativeExclusion {
   readonly margin?: number | undefined;
 }
 
-/** SimCSE, Gao et al. 2021, eq. 5 and 8: anchors to all positives and hard negatives of the batch. */
+/**
+ * SimCSE, Gao et al. 2021, eq. 5 and 8: anchors to all positives and hard negatives of the batch.
+ * Here and in all losses on candidates, a text equal to the anchor or its positive (case and outer
+ * white space aside) and a candidate of the anchor's group are no negatives.
+ */
 export interface InfoNceLoss extends Weighted {
   readonly kind: 'infoNce';
   /**

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+
+import { Encoder, Optimizer } from '#dist/index.js';
+import type { GradientBatch, Loss, Precision } from '#dist/index.js';
+import { sessionOf } from '#dist/train/session.js';
+import { repoRoot } from '../shared_data.js';
+
+interface GoldenRun {
+  readonly losses: readonly number[];
+  readonly gradientNorms: readonly number[];
+  /** sum_i p_i cos(i) of each parameter. */
+  readonly parameters: Readonly<Record<string, number>>;
+}
+
+interface Golden {
+  readonly texts: Readonly<Record<'anchors' | 'positives' | 'hardNegatives', readonly string[]>>;
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly maxGradNorm: number;
+  readonly runs: Readonly<Record<string, GoldenRun>>;
+}
+
+function fixedRows(count: number, width: number, seed: number): Float32Array {
+  return Float32Array.from({ length: count * width }, (_, i) => Math.sin(i * 0.7 + seed));
+}
+
+const infoNce: Loss = { kind: 'infoNce', temperature: 0.05 };
+/** The losses of the recipes, as make_runs_golden.py writes them in PyTorch. */
+const losses: Readonly<Record<string, Loss | readonly Loss[]>> = {
+  'simcse-unsup': infoNce,
+  'simcse-sup': infoNce,
+  'simgpt-simcse': { ...infoNce, hardNegativeWeight: 0.8 },
+  'promcse-sup': [infoNce, { kind: 'energyHinge', weight: 10 }],
+  multicsr: { kind: 'multiCsr', above: 0.5 },
+  'multicsr-released': { kind: 'multiCsr', above: 0.5, masked: 'zeroScore' },
+  'distil-small': { kind: 'distillation' },
+};
+
+function projection(values: Float32Array | Float64Array): number {
+  let sum = 0;
+  for (const [i, value] of values.entries()) sum += value * Math.cos(i);
+  return sum;
+}
+
+async function runSteps(golden: Golden, name: string, precision: Precision) {
+  const { anchors, positives, hardNegatives } = golden.texts;
+  const unsupervised = name === 'simcse-unsup';
+  const batch: GradientBatch = {
+    anchors,
+    positives: unsupervised ? anchors : positives,
+    hardNegatives: unsupervised ? [] : hardNegatives.map((text) => [text]),
+    ...(name.startsWith('multicsr') && {
+      referenceEmbeddings: {
+        anchors: fixedRows(4, 5, 1),
+        positives: fixedRows(8, 5, 2).slice(0, 20),
+        hardNegatives: fixedRows(8, 5, 2).slice(20),
+      },
+    }),
+    ...(name === 'distil-small' && {
+      teacherEmbeddings: {
+        anchors: fixedRows(4, 24, 3),
+        positives: fixedRows(8, 24, 4).slice(0, 96),
+        hardNegatives: fixedRows(8, 24, 4).slice(96),
+      },
+    }),
+  };
+  const dir = join(repoRoot, 'test/golden/bert-erf');
+  const dropout = { hidden: 0, attention: 0 };
+  const trains = { kind: 'all' } as const;
+  await using encoder = await Encoder.load(dir, { pooling: 'mean', trains, dropout, precision });
+  await using optimizer = new Optimizer(encoder, { weightDecay: golden.weightDecay });
+  const steps = golden.runs[name]!.losses.length;
+  const seen = { losses: [] as number[], gradientNorms: [] as number[] };
+  for (let step = 0; step < steps; ++step) {
+    const { loss } = await encoder.accumulateGradients(batch, losses[name]!, { step });
+    const learningRate = golden.learningRate * (1 - step / steps);
+    seen.losses.push(loss);
+    seen.gradientNorms.push(
+      await optimizer.step({ learningRate, maxGradNorm: golden.maxGradNorm }),
+    );
+  }
+  const { native } = sessionOf(encoder);
+  const parameters: Record<string, { readonly value: number; readonly count: number }> = {};
+  for (const parameter of Object.keys(golden.runs[name]!.parameters)) {
+    const values = await native.parameter(parameter, 0);
+    parameters[parameter] = { value: projection(values), count: values.length };
+  }
+  return { ...seen, parameters };
+}
+
+function requireNear(what: string, seen: number, expected: number, tolerance: number): void {
+  const gap = Math.abs(seen - expected);
+  assert.ok(gap <= tolerance, `${what}: ${seen}, PyTorch ${expected}`);
+}
+
+describe('thirty steps equal PyTorch', async () => {
+  const path = join(repoRoot, 'test/golden/training_runs.json');
+  const golden = JSON.parse(await readFile(path, 'utf8')) as Golden;
+  assert.deepEqual(Object.keys(golden.runs), Object.keys(losses));
+  for (const [name, expected] of Object.entries(golden.runs)) {
+    test(`${name}, float64`, async () => {
+      const seen = await runSteps(golden, name, 'float64');
+      for (const [step, loss] of expected.losses.entries()) {
+        requireNear(`loss ${step}`, seen.losses[step]!, loss, 1e-8);
+        requireNear(`norm ${step}`, seen.gradientNorms[step]!, expected.gradientNorms[step]!, 1e-7);
+      }
+      for (const [parameter, value] of Object.entries(expected.parameters)) {
+        // Elements within 1e-8 whose errors are of either sign.
+        const { value: ours, count } = seen.parameters[parameter]!;
+        requireNear(parameter, ours, value, 1e-8 * Math.sqrt(count));
+      }
+    });
+
+    test(`${name}, float32`, async () => {
+      const seen = await runSteps(golden, name, 'float32');
+      for (const [step, loss] of expected.losses.entries()) {
+        requireNear(`loss ${step}`, seen.losses[step]!, loss, 1e-5 * Math.max(loss, 1e-2));
+      }
+    });
+  }
+});
