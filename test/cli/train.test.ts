@@ -45,8 +45,11 @@ test('one command trains a model that loads, and says where it stands', async (c
 
 test('--json prints every event as a line, the result last', async (context) => {
   const { args } = await cliScene(context);
-  const { code, stdout, stderr } = await runSimgpt([...args, '--json', '--max-steps', '3']);
+  const short = ['--max-steps', '3', '--set', 'maxTokens=4'];
+  const { code, stdout, stderr } = await runSimgpt([...args, '--json', ...short]);
   assert.equal(code, 0, stderr);
+  // Four words and more, of which two fit between the specials.
+  assert.match(stdout, /"truncated":24/);
   const events = stdout
     .trimEnd()
     .split('\n')

@@ -52,6 +52,8 @@ export interface StepLine {
   readonly learningRate: number;
   /** Global, before clipping. */
   readonly gradientNorm: number;
+  /** Texts of the batch that were cut to the tokens of training. */
+  readonly truncated: number;
 }
 
 export interface EvaluationLine {
@@ -138,16 +140,14 @@ async function trainStep(run: Run): Promise<void> {
   const started = performance.now();
   const batch = options.batches.batchAt(index);
   const learningRate = learningRateAt(index, options);
-  const { loss, parts, gradientNorm } = await update(run, batch, learningRate);
+  const found = await update(run, batch, learningRate);
   const line: StepLine = {
     kind: 'step',
     step: index + 1,
     epoch: batch.epoch,
     examples: batch.examples.length,
-    loss,
-    parts,
     learningRate,
-    gradientNorm,
+    ...found,
   };
   await log.append({ ...line });
   run.at = { ...run.at, step: index + 1 };
@@ -161,12 +161,12 @@ async function update(
   learningRate: number,
 ) {
   try {
-    const { loss, parts } = await model.accumulate(batch);
+    const { loss, parts, truncated = 0 } = await model.accumulate(batch);
     expectFinite('the loss', loss);
     for (const [name, value] of Object.entries(parts)) expectFinite(`the loss ${name}`, value);
     const gradientNorm = await model.update({ learningRate, maxGradNorm });
     expectFinite('the gradient norm', gradientNorm);
-    return { loss: loss + 0, parts: withoutNegativeZero(parts), gradientNorm };
+    return { loss: loss + 0, parts: withoutNegativeZero(parts), gradientNorm, truncated };
   } catch (error) {
     if (!(error instanceof SimgptError) || error.code !== 'trainingDiverged') throw error;
     const ids = batch.examples.map(({ id }) => id);

@@ -74,6 +74,7 @@ function figures(
       { label: 'steps', value: outcome.steps },
       { label: 'examples', value: prepared.data.counts.used },
       { label: 'last loss', value: steps.at(-1)?.loss.toFixed(4) ?? 'none' },
+      { label: 'texts cut', value: steps.reduce((sum, { truncated }) => sum + truncated, 0) },
       { label: 'selected step', value: step },
       ...(score === null
         ? []

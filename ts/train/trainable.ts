@@ -12,6 +12,8 @@ export interface LossOfBatch {
   readonly loss: number;
   /** Each loss by its kind, unweighted. */
   readonly parts: Readonly<Record<string, number>>;
+  /** Texts that were cut. Default 0. */
+  readonly truncated?: number | undefined;
 }
 
 /** What the loop needs of a model that is trained. */
