@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openJournal } from '#dist/files/journal.js';
@@ -135,10 +135,133 @@ test('verify finds what is missing, changed, doubled or unaccounted for', async 
       );
     });
   }
+  await t.test('a folder of no run is refused', async () => {
+    const folder = join(root, 'none');
+    await mkdir(folder);
+    await assert.rejects(verifyRun(folder), { code: 'fileNotFound' });
+    await assert.rejects(verifyRun(join(root, 'nowhere')), { code: 'fileNotFound' });
+  });
   await t.test('an unfinished run', async () => {
     const folder = join(root, 'unfinished');
     const run = { folder, input, baseUrl: server.baseUrl, bare: true };
     await runTiny(run, { caps: { calls: 2 } });
     assert.match((await verifyRun(folder)).doubts.join('\n'), /expected a finished run/);
   });
+});
+
+/** Puts `change` of the file's text in its place. */
+async function edit(folder: string, name: string, change: (text: string) => string): Promise<void> {
+  const path = join(folder, name);
+  const before = await readFile(path, 'latin1');
+  const after = change(before);
+  assert.notEqual(after, before, 'nothing was changed');
+  await writeFile(path, after, 'latin1');
+}
+
+test('whatever file is damaged or gone is a doubt, never an exception', async (t) => {
+  const root = await temporaryFolder(t);
+  await using server = await startFakeServer({ reply: 'numbered' });
+  const input = join(root, 'input.jsonl');
+  const rows = ['Boats leave.', '', 'Trains arrive.', 'Boats leave.'].map((text, i) => ({
+    id: `row-${i}`,
+    text,
+  }));
+  await writeFile(input, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  const flipped = (text: string, at: number): string =>
+    text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ 1) + text.slice(at + 1);
+  const cases: readonly (readonly [
+    name: string,
+    harm: (folder: string) => Promise<void>,
+    ...says: readonly RegExp[],
+  ])[] = [
+    [
+      'a torn line in the quarantine',
+      (folder) => edit(folder, 'quarantine.jsonl', (text) => text.slice(0, -10)),
+      /quarantine\.jsonl: expected sha256/,
+      /quarantine\.jsonl, line 2: expected a JSON object/,
+      /the drops by reason/,
+    ],
+    [
+      'rubbish in the quarantine',
+      (folder) => edit(folder, 'quarantine.jsonl', (text) => `[1]\n\xff\n{"reason":7}\n${text}`),
+      /line 1: field \(whole file\): expected a value of type object/,
+      /line 2: expected UTF-8/,
+      /line 3: field reason/,
+      /quarantine\.jsonl: expected 2 rows, found 5/,
+    ],
+    [
+      'another reason in the quarantine',
+      (folder) => edit(folder, 'quarantine.jsonl', (text) => text.replace('"input"', '"empty"')),
+      /the drops by reason that the run counted, found others/,
+    ],
+    [
+      'no quarantine',
+      (folder) => rm(join(folder, 'quarantine.jsonl')),
+      /quarantine\.jsonl: expected a file, found none/,
+      /expected 3 units as rows or in quarantine, found 2/,
+    ],
+    [
+      'no rows',
+      (folder) => rm(join(folder, 'data.jsonl')),
+      /data\.jsonl: expected a file, found none/,
+      /data\.jsonl: expected 2 rows, found 0/,
+    ],
+    [
+      'a folder in the place of the rows',
+      async (folder) => {
+        await rm(join(folder, 'data.jsonl'));
+        await mkdir(join(folder, 'data.jsonl'));
+      },
+      /data\.jsonl: could not be read: EISDIR/,
+    ],
+    [
+      'a torn row',
+      (folder) => edit(folder, 'data.jsonl', (text) => text.slice(0, -20)),
+      /data\.jsonl, line 2: expected a JSON object/,
+    ],
+    [
+      'a letter of a row',
+      (folder) => edit(folder, 'data.jsonl', (text) => text.replace('Boats', 'Goats')),
+      /data\.jsonl: expected sha256 [0-9a-f]{64}, found [0-9a-f]{64}/,
+    ],
+    [
+      "a template that is not the plan's",
+      (folder) => edit(folder, 'data.jsonl', (text) => text.replace(/"hash":"./, '"hash":"x')),
+      /line 1: field provenance\[0\]\.template\.hash/,
+    ],
+    [
+      'a template of other words',
+      (folder) =>
+        edit(folder, 'data.jsonl', (text) =>
+          text.replace(/"hash":"[0-9a-f]{64}"/, `"hash":"${'c'.repeat(64)}"`),
+        ),
+      /line 1: expected template simgpt-captions of sha256 [0-9a-f]{64}, found c{64}/,
+    ],
+    [
+      'a bit of the answers',
+      (folder) => edit(folder, 'answers', (text) => flipped(text, text.indexOf('Boats'))),
+      /answers: damaged at byte/,
+    ],
+    ['no answers', (folder) => rm(join(folder, 'answers')), /expected its answer .*, found none/],
+    [
+      'a bit of the journal',
+      (folder) => edit(folder, 'journal', (text) => flipped(text, text.indexOf('"claim"') + 2)),
+      /journal: damaged at byte/,
+    ],
+  ];
+  for (const [name, harm, ...says] of cases) {
+    await t.test(name, async () => {
+      const folder = join(root, name);
+      await runTiny({ folder, input, baseUrl: server.baseUrl, bare: true });
+      assert.deepEqual(await verifyRun(folder), {
+        rows: 2,
+        quarantined: 2,
+        answers: 3,
+        doubts: [],
+      });
+      await harm(folder);
+      const { doubts } = await verifyRun(folder);
+      for (const sentence of says) assert.match(doubts.join('\n'), sentence);
+    });
+  }
 });

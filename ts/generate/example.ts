@@ -1,8 +1,7 @@
 import { z } from 'zod';
 
-import { SimgptError } from '../errors.js';
 import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
-import { issueSentence } from './file_schema.js';
+import { checkedShape, readJsonLine } from './run_lines.js';
 
 const text = z.string().min(1);
 const score = z.number();
@@ -52,22 +51,10 @@ export type Provenance = Example['provenance'][number];
 
 /** One JSON line without its line break; equal examples give equal bytes. Throws as reading does. */
 export function serializeExample(example: Example): string {
-  return canonicalJson(withoutUndefined(checked(example, 'example')));
+  return canonicalJson(withoutUndefined(checkedShape(example, 'example', exampleSchema)));
 }
 
 /** Reads one line; `where` names it in the error. Throws SimgptError `dataInvalid`. */
 export function readExample(line: string, where: string): Example {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    throw new SimgptError('dataInvalid', `${where}: expected a JSON object`, { cause: error });
-  }
-  return checked(value, where);
-}
-
-function checked(value: unknown, where: string): Example {
-  const result = exampleSchema.safeParse(value);
-  if (result.success) return result.data;
-  throw new SimgptError('dataInvalid', `${where}: ${issueSentence(result.error, value)}`);
+  return readJsonLine(line, where, exampleSchema);
 }

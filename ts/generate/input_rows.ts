@@ -1,13 +1,13 @@
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
+import { z } from 'zod';
 
 import { SimgptError } from '../errors.js';
 import { openInput } from '../dataset/input.js';
 import type { DatasetFormat } from '../dataset/input.js';
-import { readLines } from '../dataset/lines.js';
 import { readTexts } from '../dataset/readers.js';
-import { maxLineBytes } from '../dataset/text.js';
 import { fingerprint } from '../files/hashed_file.js';
 import type { IntermediateRow } from './recipe.js';
+import { readJsonLine, readRunLines } from './run_lines.js';
 
 /** A row of the input that is none, and the whole of it as a sentence. */
 export interface BadInputRow {
@@ -93,11 +93,17 @@ export function badRow(
   return { file, line, field, problem, sentence: `${file}, line ${line}${where}: ${problem}` };
 }
 
-/** The rows that a stage before the last one wrote. Throws SimgptError `fileInvalid`. */
+const intermediateRow = z.strictObject({
+  id: z.string(),
+  fields: z.record(z.string(), z.string()),
+});
+
+/** The rows that a stage before the last one wrote. Throws SimgptError by line. */
 export async function* readIntermediate(path: string): AsyncGenerator<IntermediateRow> {
-  const { chunks } = await openInput(path);
-  for await (const { number, text, problem } of readLines(chunks, { maxBytes: maxLineBytes })) {
-    if (problem !== undefined) throw new SimgptError('fileInvalid', `${path}, line ${number}`);
-    yield JSON.parse(text) as IntermediateRow;
+  const read = (line: string, where: string): IntermediateRow =>
+    readJsonLine(line, where, intermediateRow);
+  for await (const { row, problem } of readRunLines(dirname(path), basename(path), read)) {
+    if (problem !== undefined) throw new SimgptError('fileInvalid', problem);
+    yield row;
   }
 }

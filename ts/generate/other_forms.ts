@@ -1,21 +1,20 @@
-import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 
 import { writeExamples } from '../dataset/example_writers.js';
 import type { WrittenFormat } from '../dataset/example_writers.js';
-import { readLines } from '../dataset/lines.js';
-import { maxLineBytes } from '../dataset/text.js';
+import { SimgptError } from '../errors.js';
 import { fingerprint } from '../files/hashed_file.js';
 import { dataName } from './artefact.js';
 import { readExample } from './example.js';
 import type { Example } from './example.js';
+import { readRunLines } from './run_lines.js';
 import type { WrittenFile } from './run_records.js';
 
-/** The rows of a finished run, one at a time. Throws SimgptError `dataInvalid` by line. */
+/** The rows of a finished run, one at a time. Throws SimgptError, `dataInvalid` by line. */
 export async function* readRunRows(folder: string): AsyncGenerator<Example> {
-  const chunks = createReadStream(join(folder, dataName));
-  for await (const { number, text, problem } of readLines(chunks, { maxBytes: maxLineBytes })) {
-    if (problem === undefined) yield readExample(text, `${dataName}, line ${number}`);
+  for await (const { row, problem } of readRunLines(folder, dataName, readExample)) {
+    if (problem !== undefined) throw new SimgptError('dataInvalid', problem);
+    yield row;
   }
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { SimgptError } from '../errors.js';
-import { readChecked } from './file_schema.js';
+import { readChecked } from '../files/checked_json.js';
 import { dataName } from './artefact.js';
 import type { Commit } from './run_records.js';
 

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 
-import { readChecked } from './file_schema.js';
+import { readChecked } from '../files/checked_json.js';
 import type { LedgerReport } from './ledger_report.js';
 
 const perMillion = z.number().min(0);

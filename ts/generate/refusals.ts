@@ -34,7 +34,7 @@ export async function loadRefusals(
 }
 
 async function readLanguages(folder: string): Promise<readonly RefusalPhrases[]> {
-  const { readChecked } = await import('./file_schema.js');
+  const { readChecked } = await import('../files/checked_json.js');
   const { refusalSchema } = await import('./refusal_schema.js');
   const entries = await listFolder(folder);
   if (!entries.some((entry) => entry.isDirectory() && entry.name === refusalsFolder)) return [];

@@ -6,7 +6,7 @@ import { readLines } from '../dataset/lines.js';
 import { maxLineBytes } from '../dataset/text.js';
 import { openLedger } from './ledger.js';
 import type { BillLine, Ledger } from './ledger.js';
-import { issueSentence } from './file_schema.js';
+import { issueSentence } from '../files/checked_json.js';
 import { reportLedger } from './ledger_report.js';
 import type { LedgerReport } from './ledger_report.js';
 import type { ClaimKey } from './ledger_state.js';

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { SimgptError } from '../errors.js';
 import { canonicalHash, withoutUndefined } from '../files/canonical_json.js';
 import type { JournalRecord } from '../files/journal.js';
-import { issueSentence } from './file_schema.js';
+import { issueSentence } from '../files/checked_json.js';
 import { dropReasons } from './parse.js';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);

@@ -1,12 +1,9 @@
-import { createReadStream } from 'node:fs';
-import { join } from 'node:path';
-
-import { readLines } from '../dataset/lines.js';
-import { maxLineBytes } from '../dataset/text.js';
+import { SimgptError } from '../errors.js';
 import { philox4x32 } from '../random/philox.js';
 import { quarantineName } from './artefact.js';
 import type { Example } from './example.js';
 import { readRunRows } from './other_forms.js';
+import { readQuarantineLine, readRunLines } from './run_lines.js';
 
 /** A row of the quarantine file, as far as a report shows it. */
 export interface DroppedRow {
@@ -99,18 +96,11 @@ function count(counts: Map<string, number>, name: string | undefined): void {
 
 /** The first few of each reason. */
 async function readDrops(folder: string): Promise<readonly DroppedRow[]> {
-  const chunks = createReadStream(join(folder, quarantineName));
   const byReason = new Map<string, number>();
   const dropped: DroppedRow[] = [];
-  for await (const { text, problem } of readLines(chunks, { maxBytes: maxLineBytes })) {
-    if (problem !== undefined) continue;
-    const row = JSON.parse(text) as {
-      readonly id?: string;
-      readonly reason: string;
-      readonly detail?: string;
-      readonly line?: number;
-      readonly answers?: readonly { readonly texts: readonly string[] }[];
-    };
+  for await (const line of readRunLines(folder, quarantineName, readQuarantineLine)) {
+    if (line.problem !== undefined) throw new SimgptError('dataInvalid', line.problem);
+    const { row } = line;
     const seen = byReason.get(row.reason) ?? 0;
     byReason.set(row.reason, seen + 1);
     if (seen >= 2 || dropped.length >= shownDrops) continue;

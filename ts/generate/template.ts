@@ -23,7 +23,7 @@ export const refusalsFolder = 'refusals';
 /** Reads and checks one template. Throws SimgptError `fileNotFound`, `fileInvalid` or `ioFailed`. */
 export async function readTemplate(path: string): Promise<Template> {
   const [{ readChecked }, { templateSchema }] = await Promise.all([
-    import('./file_schema.js'),
+    import('../files/checked_json.js'),
     import('./template_schema.js'),
   ]);
   const fields = await readChecked(path, templateSchema);

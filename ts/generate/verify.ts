@@ -1,16 +1,18 @@
-import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 
-import { readLines } from '../dataset/lines.js';
+import { SimgptError } from '../errors.js';
+import { canonicalJson } from '../files/canonical_json.js';
 import { createDigestMap } from '../files/digest_map.js';
 import { fingerprint } from '../files/hashed_file.js';
+import type { StoredAnswer } from './answer_store.js';
 import { dataName, quarantineName } from './artefact.js';
-import { maxLineBytes } from '../dataset/text.js';
 import { readExample } from './example.js';
 import type { Example } from './example.js';
 import { reportLedger } from './ledger_report.js';
+import type { ClaimKey } from './ledger_state.js';
 import { openRunFolder } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
+import { fileError, readQuarantineLine, readRunLines } from './run_lines.js';
 import { planHash } from './run_records.js';
 import type { Commit, GenerationPlan } from './run_records.js';
 
@@ -26,39 +28,67 @@ export interface Verification {
 const mostDoubts = 50;
 
 /**
- * Checks a finished run: counts, ids, checksums, lineage and ledger. Throws SimgptError where the
- * folder is none of a run, or its journal is damaged.
+ * Checks a finished run: counts, ids, checksums, lineage and ledger. Whatever is damaged is a doubt.
+ * Throws SimgptError where the folder is none of a run.
  */
 export async function verifyRun(path: string): Promise<Verification> {
-  await using run = await openRunFolder(path, { create: false, keepsCalls: true });
-  const doubts: string[] = [];
-  const doubt = (sentence: string): void => void doubts.push(sentence);
-  const { commit, plan } = run.state;
+  const doubts = collectDoubts();
+  const run = await openRunFolder(path, { create: false, keepsCalls: true }).catch((error) => {
+    // Where there is no run, there is none to have doubts on.
+    if (error instanceof SimgptError && error.code === 'fileNotFound') throw error;
+    doubts.add(damageOf(error));
+  });
+  if (run === undefined) return { rows: 0, quarantined: 0, answers: 0, doubts: doubts.told() };
+  await using opened = run;
+  const { commit, plan } = opened.state;
   const counts = { rows: 0, quarantined: 0 };
   if (commit === undefined || plan === undefined) {
-    doubt('expected a finished run, found one whose rows are not all written');
+    doubts.add('expected a finished run, found one whose rows are not all written');
   } else {
     const hash = planHash(plan.plan);
     if (plan.hash !== hash || commit.plan !== hash) {
-      doubt(`expected the rows of the plan ${hash}, found those of ${commit.plan}`);
+      doubts.add(`expected the rows of the plan ${hash}, found those of ${commit.plan}`);
     }
-    await checkFiles(run, commit, doubt);
-    Object.assign(counts, await checkRows(run, commit, plan.plan, doubt));
+    await checkFiles(opened, commit, doubts.add);
+    Object.assign(counts, await checkRows(opened, commit, plan.plan, doubts.add));
   }
-  await checkLedger(run, doubt);
-  const told = doubts.slice(0, mostDoubts);
-  if (doubts.length > told.length) told.push(`and ${doubts.length - told.length} more`);
-  return { ...counts, answers: run.answers.size, doubts: told };
+  await checkLedger(opened, doubts.add);
+  return { ...counts, answers: opened.answers.size, doubts: doubts.told() };
+}
+
+/** The sentence of damage to a file of the run. Throws any other error. */
+function damageOf(error: unknown): string {
+  const isDamage =
+    error instanceof SimgptError &&
+    ['dataInvalid', 'fileInvalid', 'fileNotFound', 'ioFailed'].includes(error.code);
+  if (isDamage) return error.message;
+  throw error;
 }
 
 type Doubt = (sentence: string) => void;
 
-async function checkFiles(run: RunFolder, commit: Commit, doubt: Doubt): Promise<void> {
-  for (const { name, sha256 } of commit.files) {
-    const found = await fingerprint(join(run.path, name));
-    if (found === undefined) doubt(`${name}: expected a file, found none`);
-    else if (found.sha256 !== sha256) {
-      doubt(`${name}: expected sha256 ${sha256}, found ${found.sha256}`);
+function collectDoubts(): { readonly add: Doubt; readonly told: () => readonly string[] } {
+  const sentences: string[] = [];
+  let more = 0;
+  return {
+    add: (sentence) => {
+      if (sentences.length < mostDoubts) sentences.push(sentence);
+      else more += 1;
+    },
+    told: () => (more === 0 ? sentences : [...sentences, `and ${more} more`]),
+  };
+}
+
+async function checkFiles(run: RunFolder, { files }: Commit, doubt: Doubt): Promise<void> {
+  for (const { name, sha256 } of files) {
+    try {
+      const found = await fingerprint(join(run.path, name));
+      if (found === undefined) doubt(`${name}: expected a file, found none`);
+      else if (found.sha256 !== sha256) {
+        doubt(`${name}: expected sha256 ${sha256}, found ${found.sha256}`);
+      }
+    } catch (error) {
+      doubt(damageOf(fileError(name, error)));
     }
   }
 }
@@ -71,25 +101,23 @@ async function checkRows(
 ): Promise<{ rows: number; quarantined: number }> {
   const ids = createDigestMap();
   const units = createDigestMap();
-  const expected = new Map(commit.files.map(({ name, rows }) => [name, rows]));
-  let rows = 0;
-  for await (const line of linesOf(run, dataName)) {
-    rows += 1;
-    const where = `${dataName}, line ${rows}`;
-    const row = readRow(line, where, doubt);
-    if (row === undefined) continue;
+  const rows = await eachLine(run, dataName, readExample, doubt, (row, where) => {
     if (!ids.add(row.id)) doubt(`${where}: expected each id once, found ${row.id} again`);
     units.add(row.provenance.at(-1)!.sourceId);
     checkLineage(row, plan, where, doubt);
-  }
-  let quarantined = 0;
+  });
   const drops = new Map<string, number>();
-  for await (const line of linesOf(run, quarantineName)) {
-    quarantined += 1;
-    const found = JSON.parse(line) as { id?: string; reason: string; stage?: string };
-    drops.set(found.reason, (drops.get(found.reason) ?? 0) + 1);
-    if (found.id !== undefined && found.stage === commit.lastStage) units.add(found.id);
-  }
+  const quarantined = await eachLine(
+    run,
+    quarantineName,
+    readQuarantineLine,
+    doubt,
+    ({ id, reason, stage }) => {
+      drops.set(reason, (drops.get(reason) ?? 0) + 1);
+      if (id !== undefined && stage === commit.lastStage) units.add(id);
+    },
+  );
+  const expected = new Map(commit.files.map(({ name, rows: count }) => [name, count]));
   for (const [name, count] of [
     [dataName, rows],
     [quarantineName, quarantined],
@@ -98,10 +126,7 @@ async function checkRows(
       doubt(`${name}: expected ${expected.get(name) ?? 0} rows, found ${count}`);
     }
   }
-  if (
-    JSON.stringify([...drops].sort(byName)) !==
-    JSON.stringify(Object.entries(commit.quarantined).sort(byName))
-  ) {
+  if (canonicalJson(Object.fromEntries(drops)) !== canonicalJson(commit.quarantined)) {
     doubt(`${quarantineName}: expected the drops by reason that the run counted, found others`);
   }
   if (units.size !== commit.units) {
@@ -110,29 +135,27 @@ async function checkRows(
   return { rows, quarantined };
 }
 
-function byName([a]: readonly [string, number], [b]: readonly [string, number]): number {
-  return a < b ? -1 : 1;
-}
-
-async function* linesOf(run: RunFolder, name: string): AsyncGenerator<string> {
+/** Shows `look` each line that can be read; the others and a file that is not there are doubts. */
+async function eachLine<Row>(
+  run: RunFolder,
+  name: string,
+  read: (line: string, where: string) => Row,
+  doubt: Doubt,
+  look: (row: Row, where: string) => void,
+): Promise<number> {
+  let count = 0;
   try {
-    for await (const line of readLines(createReadStream(join(run.path, name)), {
-      maxBytes: maxLineBytes,
-    })) {
-      yield line.text ?? '';
+    for await (const { where, row, problem } of readRunLines(run.path, name, read)) {
+      count += 1;
+      if (problem === undefined) look(row, where);
+      else doubt(problem);
     }
-  } catch {
-    // A missing file has its doubt already.
-  }
-}
-
-function readRow(line: string, where: string, doubt: Doubt): Example | undefined {
-  try {
-    return readExample(line, where);
   } catch (error) {
-    doubt(error instanceof Error ? error.message : String(error));
-    return undefined;
+    // Of a missing file the checksums told.
+    const sentence = damageOf(error);
+    if (!(error instanceof SimgptError && error.code === 'fileNotFound')) doubt(sentence);
   }
+  return count;
 }
 
 function checkLineage(row: Example, plan: GenerationPlan, where: string, doubt: Doubt): void {
@@ -140,8 +163,11 @@ function checkLineage(row: Example, plan: GenerationPlan, where: string, doubt: 
   if (last.model !== plan.model || last.seed !== plan.seed) {
     doubt(`${where}: expected model ${plan.model} and seed ${plan.seed} of the plan`);
   }
-  if (!Object.hasOwn(plan.templates, last.template.id)) {
-    doubt(`${where}: expected a template of the plan, found ${last.template.id}`);
+  const { id, hash } = last.template;
+  if (!Object.hasOwn(plan.templates, id)) {
+    doubt(`${where}: expected a template of the plan, found ${id}`);
+  } else if (plan.templates[id] !== hash) {
+    doubt(`${where}: expected template ${id} of sha256 ${plan.templates[id]}, found ${hash}`);
   }
 }
 
@@ -154,7 +180,7 @@ async function checkLedger(run: RunFolder, doubt: Doubt): Promise<void> {
       if (entry.outcome === 'ok') doubt(`${name}: expected a stored answer, found none`);
       continue;
     }
-    const stored = (await run.answers.of(entry.id)).find((one) => one.attempt === entry.attempt);
+    const stored = await storedAnswer(run, entry, doubt);
     if (stored?.sha256 !== entry.response) {
       doubt(`${name}: expected its answer ${entry.response}, found ${stored?.sha256 ?? 'none'}`);
     }
@@ -169,4 +195,17 @@ async function checkLedger(run: RunFolder, doubt: Doubt): Promise<void> {
     doubt(`expected at most ${caps.tokens} tokens, found ${tokens}`);
   if (calls > (caps.calls ?? Infinity))
     doubt(`expected at most ${caps.calls} calls, found ${calls}`);
+}
+
+async function storedAnswer(
+  { answers }: RunFolder,
+  { id, attempt }: ClaimKey,
+  doubt: Doubt,
+): Promise<StoredAnswer | undefined> {
+  try {
+    return (await answers.of(id)).find((one) => one.attempt === attempt);
+  } catch (error) {
+    doubt(damageOf(error));
+    return undefined;
+  }
 }

@@ -49,7 +49,7 @@ export async function recipeFileSchema(): Promise<object> {
  */
 export async function loadRecipe(nameOrPath: string): Promise<RecipeFile> {
   const [{ readChecked }, { recipeSchema }] = await Promise.all([
-    import('../generate/file_schema.js'),
+    import('../files/checked_json.js'),
     import('./recipe_schema.js'),
   ]);
   const recipe = await readChecked(await pathOf(nameOrPath), recipeSchema);
@@ -125,7 +125,7 @@ export async function resolveRecipe(
   };
   const [{ settingsSchema }, { issueSentence }] = await Promise.all([
     import('./recipe_schema.js'),
-    import('../generate/file_schema.js'),
+    import('../files/checked_json.js'),
   ]);
   const checked = settingsSchema.safeParse(values);
   if (!checked.success) {

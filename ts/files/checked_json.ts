@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 
 import { SimgptError } from '../errors.js';
-import { isJsonObject, readJson } from '../files/json.js';
+import { isJsonObject, readJson } from './json.js';
 
 /**
  * Reads a JSON file and checks it; the first fault is named with file, field and what is accepted.
