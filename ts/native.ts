@@ -31,7 +31,10 @@ export interface NativeBinding {
   inspectSafetensors(path: string, token: number): Promise<NativeSafetensors>;
   /** One tensor as float32; float16 and bfloat16 are widened. */
   readTensor(path: string, name: string, token: number): Promise<Float32Array>;
-  /** Writes tensors of other files, renamed, into one that replaces the target whole or not at all. */
+  /**
+   * Writes tensors of other files, renamed, in part or rounded, into one that replaces the target
+   * whole or not at all. Rejects with `unsupported` for a value that float16 does not hold.
+   */
   copySafetensors(
     target: string,
     sources: readonly NativeTensorSource[],
@@ -71,7 +74,16 @@ export interface NativeSafetensors {
 
 export interface NativeTensorSource {
   readonly path: string;
-  readonly tensors: readonly { readonly from: string; readonly to: string }[];
+  readonly tensors: readonly NativeTensorCopy[];
+}
+
+export interface NativeTensorCopy {
+  readonly from: string;
+  readonly to: string;
+  /** Rows of the first dimension that are kept, in this order. Default all. */
+  readonly rows?: Int32Array | undefined;
+  /** Of floating-point tensors; float16 to the nearest, ties to even. Default as it is. */
+  readonly dtype?: 'F32' | 'F16' | undefined;
 }
 
 export interface BuildInfo {

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include "../checkpoint/safetensors.h"
 #include "arguments.h"
@@ -16,12 +17,14 @@ namespace {
 
 constexpr size_t kMostSources = 1024;
 
-struct Renamed {
+struct Copied {
   std::string from, to;
+  std::optional<std::vector<int32_t>> rows;
+  std::optional<Dtype> dtype;
 };
 struct Source {
   std::string path;
-  std::vector<Renamed> tensors;
+  std::vector<Copied> tensors;
 };
 
 Napi::Value to_description(Napi::Env env, std::shared_ptr<SafetensorsFile>&& file) {
@@ -62,6 +65,16 @@ const TensorInfo& find_tensor(const SafetensorsFile& file, const std::string& na
                                  ", received a file without it");
 }
 
+Copied copied_argument(const Fields& fields) {
+  Copied copied{fields.string("from"), fields.string("to"), std::nullopt, std::nullopt};
+  if (!fields.value("dtype").IsUndefined()) {
+    copied.dtype = fields.choice<Dtype>("dtype", {{"F32", Dtype::kF32}, {"F16", Dtype::kF16}});
+  }
+  const Napi::Value rows = fields.value("rows");
+  if (!rows.IsUndefined()) copied.rows = integers_argument(rows, fields.name_of("rows"));
+  return copied;
+}
+
 std::vector<Source> sources_argument(Napi::Value value) {
   // An options object of one field lends its checks of lists.
   Napi::Object holder = Napi::Object::New(value.Env());
@@ -71,8 +84,7 @@ std::vector<Source> sources_argument(Napi::Value value) {
     const Fields fields(entry, "source");
     Source source{fields.path("path"), {}};
     for (const Napi::Value& tensor : fields.array("tensors", kMaxTensors)) {
-      const Fields names(tensor, "tensor");
-      source.tensors.push_back({names.string("from"), names.string("to")});
+      source.tensors.push_back(copied_argument(Fields(tensor, "tensor")));
     }
     sources.push_back(std::move(source));
   }
@@ -85,8 +97,9 @@ void copy_all(const std::string& target, const std::vector<Source>& sources,
   std::vector<TensorCopy> copies;
   for (const Source& source : sources) {
     const SafetensorsFile& file = files.emplace_back(SafetensorsFile::open(source.path));
-    for (const Renamed& name : source.tensors) {
-      copies.push_back({&file, &find_tensor(file, name.from), name.to});
+    for (const Copied& copied : source.tensors) {
+      const TensorInfo& tensor = find_tensor(file, copied.from);
+      copies.push_back({&file, &tensor, copied.to, copied.rows, copied.dtype});
     }
   }
   // Python's transformers refuses a file that does not name its format.

@@ -59,6 +59,17 @@ float widen_float16(uint16_t half) {
   return std::bit_cast<float>(bits | (static_cast<uint32_t>(half & 0x8000u) << 16));
 }
 
+// magnitude: the bits of a float >= 0 and below 65,520
+uint32_t narrow_float16(uint32_t magnitude) {
+  if (magnitude < 113u << 23) {
+    // Below 2^-14 a half counts units of 2^-24, which is what the last bit of a float at 0.5 is.
+    return std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) -
+           std::bit_cast<uint32_t>(0.5f);
+  }
+  const uint32_t odd = (magnitude >> 13) & 1;
+  return (magnitude - (112u << 23) + 0xFFFu + odd) >> 13;
+}
+
 uint16_t load16(const unsigned char* at) {
   uint16_t value;
   std::memcpy(&value, at, sizeof value);
@@ -85,6 +96,18 @@ void bfloat16_to_float32(const unsigned char* source, float* destination, size_t
   for (size_t i = 0; i < count; ++i) {
     destination[i] = std::bit_cast<float>(static_cast<uint32_t>(load16(source + 2 * i)) << 16);
   }
+}
+
+size_t float32_to_float16(const float* source, unsigned char* destination, size_t count) {
+  constexpr uint32_t kTooLarge = 0x477FF000u;  // 65,520 rounds to infinity
+  for (size_t i = 0; i < count; ++i) {
+    const auto bits = std::bit_cast<uint32_t>(source[i]);
+    const uint32_t magnitude = bits & 0x7FFFFFFFu;
+    if (magnitude >= kTooLarge) return i;
+    const auto half = static_cast<uint16_t>(narrow_float16(magnitude) | ((bits >> 16) & 0x8000u));
+    std::memcpy(destination + 2 * i, &half, sizeof half);
+  }
+  return count;
 }
 
 }  // namespace simgpt

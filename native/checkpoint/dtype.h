@@ -1,4 +1,4 @@
-// The element types a safetensors header can name, and widening of the 16-bit floats.
+// The element types a safetensors header can name, and conversion of the 16-bit floats.
 #pragma once
 
 #include <cstddef>
@@ -40,5 +40,9 @@ std::optional<Dtype> dtype_from_name(std::string_view name);
 // Exact: every float16 and bfloat16 is a float32. Sources need no alignment.
 void float16_to_float32(const unsigned char* source, float* destination, size_t count);
 void bfloat16_to_float32(const unsigned char* source, float* destination, size_t count);
+
+// To the nearest float16, ties to even. Returns the place of the first value that has none (not
+// finite, or 65,520 and above), count where every one has. The destination needs no alignment.
+size_t float32_to_float16(const float* source, unsigned char* destination, size_t count);
 
 }  // namespace simgpt

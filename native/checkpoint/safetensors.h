@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -68,14 +69,17 @@ struct TensorView {
 void write_safetensors(const std::string& path, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata);
 
-// One tensor to copy from an open file, perhaps under a new name.
+// One tensor to copy from an open file, perhaps under a new name, in part or in another dtype.
 struct TensorCopy {
   const SafetensorsFile* file = nullptr;
   const TensorInfo* tensor = nullptr;
   std::string name;
+  std::optional<std::vector<int32_t>> rows = std::nullopt;  // kept, in this order; absent: all
+  std::optional<Dtype> dtype = std::nullopt;  // F32 or F16, of a tensor of F32, F16 or BF16
 };
 
-// As write_safetensors, streaming from other files 1 MB at a time.
+// As write_safetensors, streaming from other files 1 MB at a time. Throws RangeError-kind for rows
+// that are not the tensor's, "unsupported" for a value or dtype that the asked one cannot hold.
 void copy_safetensors(const std::string& path, std::span<const TensorCopy> tensors,
                       const std::map<std::string, std::string>& metadata,
                       const CancelToken& cancel);

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <utility>
 
 #include "checkpoint/atomic_file.h"
 #include "checkpoint/safetensors.h"
@@ -132,6 +133,69 @@ void write_planned(const std::string& path, std::vector<PlannedTensor> plan,
   file.commit();
 }
 
+// A tensor's dtype once it is copied; throws where values cannot be converted.
+Dtype copied_dtype(const TensorCopy& copy) {
+  const Dtype own = copy.tensor->dtype;
+  if (!copy.dtype || *copy.dtype == own) return own;
+  const bool from = own == Dtype::kF32 || own == Dtype::kF16 || own == Dtype::kBF16;
+  const bool to = *copy.dtype == Dtype::kF32 || *copy.dtype == Dtype::kF16;
+  if (from && to) return *copy.dtype;
+  throw Error("unsupported", copy.file->path() + ": tensor " + printable_name(copy.tensor->name) +
+                                 ": expected F32, F16 or BF16 to write as F32 or F16, received " +
+                                 dtype_name(own) + " for " + dtype_name(*copy.dtype));
+}
+
+std::vector<int64_t> copied_shape(const TensorCopy& copy) {
+  std::vector<int64_t> shape = copy.tensor->shape;
+  if (!copy.rows) return shape;
+  const int64_t rows = shape.empty() || dtype_bits(copy.tensor->dtype) % 8 != 0 ? 0 : shape[0];
+  for (const int32_t row : *copy.rows) {
+    if (row >= 0 && row < rows) continue;
+    throw Error(ErrorKind::kRange, "expected rows of tensor " + printable_name(copy.tensor->name) +
+                                       " below " + std::to_string(rows) + ", received " +
+                                       std::to_string(row));
+  }
+  if (!shape.empty()) shape[0] = static_cast<int64_t>(copy.rows->size());
+  return shape;
+}
+
+using ByteRange = std::pair<uint64_t, uint64_t>;  // [begin, end) of a tensor's data
+
+// What is read of a tensor; rows that follow one another are one range.
+std::vector<ByteRange> copied_ranges(const TensorCopy& copy) {
+  const uint64_t bytes = copy.tensor->end - copy.tensor->begin;
+  if (!copy.rows) return {{0, bytes}};
+  std::vector<ByteRange> ranges;
+  for (const int32_t row : *copy.rows) {
+    const uint64_t row_bytes = bytes / static_cast<uint64_t>(copy.tensor->shape[0]);
+    const uint64_t begin = static_cast<uint64_t>(row) * row_bytes;
+    if (ranges.empty() || ranges.back().second != begin) ranges.emplace_back(begin, begin);
+    ranges.back().second += row_bytes;
+  }
+  return ranges;
+}
+
+// bytes: values of the tensor's own dtype
+void write_as(const TensorCopy& copy, const unsigned char* bytes, uint64_t count,
+              AtomicFile& file) {
+  const Dtype own = copy.tensor->dtype;
+  if (copied_dtype(copy) == own) return file.write(bytes, count);
+  const uint64_t values = count / (dtype_bits(own) / 8);
+  std::vector<float> wide(values);
+  if (own == Dtype::kF32) std::memcpy(wide.data(), bytes, count);
+  if (own == Dtype::kF16) float16_to_float32(bytes, wide.data(), values);
+  if (own == Dtype::kBF16) bfloat16_to_float32(bytes, wide.data(), values);
+  if (*copy.dtype == Dtype::kF32) return file.write(wide.data(), 4 * values);
+  std::vector<unsigned char> narrow(2 * values);
+  const uint64_t bad = float32_to_float16(wide.data(), narrow.data(), values);
+  if (bad < values) {
+    throw Error("unsupported", copy.file->path() + ": tensor " + printable_name(copy.tensor->name) +
+                                   ": expected values that float16 holds (below 65520), received " +
+                                   std::to_string(wide[bad]));
+  }
+  file.write(narrow.data(), narrow.size());
+}
+
 }  // namespace
 
 void write_safetensors(const std::string& path, std::span<const TensorView> tensors,
@@ -150,19 +214,23 @@ void write_safetensors(const std::string& path, std::span<const TensorView> tens
 void copy_safetensors(const std::string& path, std::span<const TensorCopy> tensors,
                       const std::map<std::string, std::string>& metadata,
                       const CancelToken& cancel) {
+  std::vector<std::vector<int64_t>> shapes;
+  for (const TensorCopy& copy : tensors) shapes.push_back(copied_shape(copy));
   std::vector<PlannedTensor> plan;
   plan.reserve(tensors.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
-    plan.push_back({tensors[i].name, tensors[i].tensor->dtype, &tensors[i].tensor->shape, i, 0, 0});
+    plan.push_back({tensors[i].name, copied_dtype(tensors[i]), &shapes[i], i, 0, 0});
   }
   std::vector<unsigned char> part(kCopyBytes);
   write_planned(path, std::move(plan), metadata,
                 [&](const PlannedTensor& tensor, AtomicFile& file) {
-                  const TensorCopy& from = tensors[tensor.source];
-                  for (uint64_t at = 0; at < tensor.bytes; at += part.size()) {
-                    const uint64_t count = std::min<uint64_t>(part.size(), tensor.bytes - at);
-                    from.file->read_part(*from.tensor, at, count, part.data(), cancel);
-                    file.write(part.data(), count);
+                  const TensorCopy& copy = tensors[tensor.source];
+                  for (const auto& [begin, end] : copied_ranges(copy)) {
+                    for (uint64_t at = begin; at < end; at += part.size()) {
+                      const uint64_t count = std::min<uint64_t>(part.size(), end - at);
+                      copy.file->read_part(*copy.tensor, at, count, part.data(), cancel);
+                      write_as(copy, part.data(), count, file);
+                    }
                   }
                 });
 }

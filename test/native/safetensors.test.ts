@@ -136,6 +136,92 @@ test('copies are deterministic, renamed, complete, and leave nothing behind', as
   assert.deepEqual(readdirSync(folder.path).sort(), ['source.safetensors', 'target.safetensors']);
 });
 
+test('a copy keeps the rows that it is told to, in their order', async () => {
+  using folder = temporaryFolder();
+  const source = join(folder.path, 'source.safetensors');
+  const target = join(folder.path, 'target.safetensors');
+  const data = Buffer.from([...Array(16).keys()]);
+  const header = { a: tensor('U8', [5, 2], 0, 10), b: tensor('I16', [3], 10, 16) };
+  writeFileSync(source, safetensorsBytes(header, data));
+  const copy = async (rows: readonly number[], from = 'a'): Promise<readonly number[]> => {
+    const tensors = [{ from, to: 'kept', rows: Int32Array.from(rows) }];
+    await copySafetensors(target, [{ path: source, tensors }]);
+    const { tensors: written } = await inspectSafetensors(target);
+    assert.deepEqual(written[0]?.shape, from === 'a' ? [rows.length, 2] : [rows.length]);
+    const bytes = written[0]?.bytes ?? 0;
+    return bytes === 0 ? [] : [...readFileSync(target).subarray(-bytes)];
+  };
+  assert.deepEqual(await copy([0, 1, 4]), [0, 1, 2, 3, 8, 9]);
+  assert.deepEqual(await copy([3, 2, 2]), [6, 7, 4, 5, 4, 5]);
+  assert.deepEqual(await copy([1, 2], 'b'), [12, 13, 14, 15]);
+  assert.deepEqual(await copy([]), []);
+  for (const rows of [[5], [-1], [0, 2 ** 31 - 1]]) {
+    await assert.rejects(
+      copy(rows),
+      /^RangeError: expected rows of tensor "a" below 5, received -?\d/,
+    );
+  }
+});
+
+/** Every bit pattern of a float16, widened by the rule of IEEE 754. */
+function widen(half: number): number {
+  const [exponent, fraction] = [(half >> 10) & 31, half & 1023];
+  const magnitude =
+    exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15);
+  return half & 0x8000 ? -magnitude : magnitude;
+}
+
+test('float32 becomes the nearest float16, ties to even, and comes back', async () => {
+  using folder = temporaryFolder();
+  const [source, target, back] = ['source', 'target', 'back'].map((name) =>
+    join(folder.path, `${name}.safetensors`),
+  ) as [string, string, string];
+  const finite = [...Array(0x10000).keys()].filter((half) => ((half >> 10) & 31) !== 31);
+  // Each value, then the middle between it and the next one outwards, and a little below and above.
+  const cases: [value: number, half: number][] = finite.flatMap((half) => {
+    const [value, next] = [widen(half), widen(half + 1)];
+    if ((half & 0x7fff) === 0x7bff) return [[value, half]];
+    const middle = (value + next) / 2;
+    const step = (next - value) / 256;
+    const even = half % 2 === 0 ? half : half + 1;
+    return [
+      [value, half],
+      [middle, even],
+      [middle - step, half],
+      [middle + step, half + 1],
+    ];
+  });
+  cases.push([65519.99, 0x7bff], [-65519.99, 0xfbff], [1e-30, 0], [-1e-30, 0x8000]);
+  const values = Float32Array.from(cases, ([value]) => value);
+  const write = (list: Float32Array): void => {
+    const header = { a: tensor('F32', [list.length], 0, list.byteLength) };
+    writeFileSync(source, safetensorsBytes(header, Buffer.from(list.buffer)));
+  };
+  write(values);
+  const copy = (from: string, to: string, dtype: 'F16' | 'F32'): Promise<void> =>
+    copySafetensors(to, [{ path: from, tensors: [{ from: 'a', to: 'a', dtype }] }]);
+  await copy(source, target, 'F16');
+  const written = readFileSync(target).subarray(-2 * values.length);
+  for (const [i, [value, half]] of cases.entries()) {
+    assert.equal(written.readUInt16LE(2 * i), half, `${value}`);
+  }
+  await copy(target, back, 'F32');
+  const widened = await readTensor(back, 'a');
+  for (const [i, [, half]] of cases.entries()) assert.equal(widened[i], widen(half));
+  for (const bad of [65520, -1e30, Infinity, NaN]) {
+    write(Float32Array.of(1, bad));
+    await assert.rejects(copy(source, target, 'F16'), {
+      code: 'unsupported',
+      message: /tensor "a": expected values that float16 holds \(below 65520\), received /,
+    });
+  }
+  writeFileSync(source, safetensorsBytes({ a: tensor('I32', [1], 0, 4) }, 4));
+  await assert.rejects(copy(source, target, 'F16'), {
+    code: 'unsupported',
+    message: /received I32/,
+  });
+});
+
 test('a copy that is cancelled leaves the old file', async () => {
   using folder = temporaryFolder();
   const source = join(folder.path, 'source.safetensors');

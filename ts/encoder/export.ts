@@ -5,11 +5,14 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { SimgptError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { errorCode } from '../files/json.js';
+import type { NativeTensorCopy } from '../native.js';
 import type { Checkpoint } from './checkpoint.js';
 import { exportModelConfig, exportPooling, exportTokenizer } from './export_files.js';
+import type { ModelConfig } from './model_config.js';
 import type { DenseActivation, DenseModule } from './modules.js';
 import { copySafetensors, inspectSafetensors } from './safetensors.js';
 import type { JobOptions } from './safetensors.js';
+import { newIds, readVocabulary } from './vocabulary.js';
 
 const activationNames: Readonly<Record<DenseActivation, string>> = {
   identity: 'torch.nn.modules.linear.Identity',
@@ -32,6 +35,7 @@ function sortedJson(value: unknown): string {
 interface TensorPlace {
   readonly path: string;
   readonly name: string;
+  readonly dtype: string;
 }
 
 /** Every tensor of the checkpoint's files and where it is. */
@@ -42,7 +46,7 @@ async function listTensors(
   const places: TensorPlace[] = [];
   for (const path of checkpoint.weights) {
     const { tensors } = await inspectSafetensors(path, options);
-    for (const { name } of tensors) places.push({ path, name });
+    for (const { name, dtype } of tensors) places.push({ path, name, dtype });
   }
   return places;
 }
@@ -58,13 +62,29 @@ function findTensor(checkpoint: Checkpoint, tensors: readonly TensorPlace[], nam
   return place;
 }
 
-/** What is left out or renamed on the way. */
+/** Dtypes that a model's weights can be written in. */
+export const exportDtypes = ['float32', 'float16'] as const;
+export type ExportDtype = (typeof exportDtypes)[number];
+
+/** What is left out, renamed or rounded on the way. */
 export interface ExportOptions extends JobOptions {
   /**
    * Layers of the transformer that are kept, from 0, in this order: a smaller model made of a
    * larger one's parts. Default all.
    */
   readonly layers?: readonly number[] | undefined;
+  /**
+   * Ids of the tokens that are kept, ascending, of a WordPiece vocabulary (`tokensToKeep`); they get
+   * new ids from 0. Default all.
+   */
+  readonly tokens?: readonly number[] | undefined;
+  /**
+   * How weights are stored: float16 halves the file and keeps 11 bits of each value, to the nearest,
+   * ties to even. Default as they are.
+   */
+  readonly dtype?: ExportDtype | undefined;
+  /** Writes more files into the folder before it takes its name. */
+  readonly addTo?: ((folder: string) => Promise<void>) | undefined;
 }
 
 /** The name under which a tensor is written; undefined where its layer is left out. */
@@ -87,6 +107,36 @@ function checkLayers({ config }: Checkpoint, layers: readonly number[] | undefin
   );
 }
 
+/** Tensors with a row a token. */
+const tokenRows = /(^|\.)(word_embeddings\.weight|predictions\.(bias|decoder\.(weight|bias)))$/;
+
+/** Buffers of integers stay what they are. */
+function dtypeOf(
+  { dtype }: Pick<TensorPlace, 'dtype'>,
+  options: ExportOptions,
+): NativeTensorCopy['dtype'] {
+  if (options.dtype === undefined || !['F32', 'F16', 'BF16'].includes(dtype)) return undefined;
+  return options.dtype === 'float16' ? 'F16' : 'F32';
+}
+
+async function checkTokens(
+  checkpoint: Checkpoint,
+  kept: readonly number[] | undefined,
+): Promise<void> {
+  if (kept === undefined) return;
+  const { tokens, specials } = await readVocabulary(checkpoint);
+  const ascending = kept.every((id, i) => i === 0 || id > (kept[i - 1] ?? 0));
+  if (kept.length === 0 || !ascending || kept.some((id) => tokens[id] === undefined)) {
+    throw new RangeError(
+      `expected tokens to be ids of the vocabulary, ascending, received ${kept.length} that are not`,
+    );
+  }
+  const ids = new Set(kept);
+  const missing = tokens.findIndex((token, id) => specials.has(token ?? '') && !ids.has(id));
+  if (missing < 0) return;
+  throw new RangeError(`expected tokens to keep ${tokens[missing]}, id ${missing}, received none`);
+}
+
 async function writeTransformer(
   checkpoint: Checkpoint,
   target: string,
@@ -95,13 +145,17 @@ async function writeTransformer(
 ): Promise<void> {
   // The trained head becomes a Dense module; here Python would report it as unexpected.
   const kept = tensors.filter(({ name }) => !/^((bert|roberta)\.)?mlp\./.test(name));
+  const keptRows = options.tokens === undefined ? undefined : Int32Array.from(options.tokens);
   const sources = checkpoint.weights.map((path) => ({
     path,
     tensors: kept
       .filter((tensor) => tensor.path === path)
-      .flatMap(({ name }) => {
-        const to = exportedName(name, options.layers);
-        return to === undefined ? [] : [{ from: name, to }];
+      .flatMap((tensor) => {
+        const to = exportedName(tensor.name, options.layers);
+        const rows = tokenRows.test(tensor.name) ? keptRows : undefined;
+        return to === undefined
+          ? []
+          : [{ from: tensor.name, to, rows, dtype: dtypeOf(tensor, options) }];
       }),
   }));
   await copySafetensors(join(target, 'model.safetensors'), sources, options);
@@ -125,7 +179,7 @@ function denseConfig(dense: Omit<DenseModule, 'weights'>): string {
 function headModule(
   checkpoint: Checkpoint,
   tensors: readonly TensorPlace[],
-  options: JobOptions,
+  options: ExportOptions,
 ): Following {
   const { hiddenSize } = checkpoint.config;
   const prefix = checkpoint.head === 'mlp' ? 'mlp.dense' : 'pooler.dense';
@@ -133,8 +187,9 @@ function headModule(
     name: 'Dense',
     write: async (folder) => {
       const sources = ['weight', 'bias'].map((part) => {
-        const { path, name } = findTensor(checkpoint, tensors, `${prefix}.${part}`);
-        return { path, tensors: [{ from: name, to: `linear.${part}` }] };
+        const tensor = findTensor(checkpoint, tensors, `${prefix}.${part}`);
+        const dtype = dtypeOf(tensor, options);
+        return { path: tensor.path, tensors: [{ from: tensor.name, to: `linear.${part}`, dtype }] };
       });
       await copySafetensors(join(folder, 'model.safetensors'), sources, options);
       const shape = { inFeatures: hiddenSize, outFeatures: hiddenSize, bias: true };
@@ -144,12 +199,16 @@ function headModule(
   };
 }
 
-function denseModule(dense: DenseModule, options: JobOptions): Following {
-  const parts = dense.bias ? ['weight', 'bias'] : ['weight'];
-  const tensors = parts.map((part) => ({ from: `linear.${part}`, to: `linear.${part}` }));
+function denseModule(dense: DenseModule, options: ExportOptions): Following {
   return {
     name: 'Dense',
     write: async (folder) => {
+      const held = (await inspectSafetensors(dense.weights, options)).tensors;
+      const parts = dense.bias ? ['linear.weight', 'linear.bias'] : ['linear.weight'];
+      const tensors = parts.map((part) => {
+        const dtype = held.find(({ name }) => name === part)?.dtype ?? '';
+        return { from: part, to: part, dtype: dtypeOf({ dtype }, options) };
+      });
       const source = { path: dense.weights, tensors };
       await copySafetensors(join(folder, 'model.safetensors'), [source], options);
       await writeFileAtomic(join(folder, 'config.json'), denseConfig(dense));
@@ -162,6 +221,13 @@ const normalizeModule: Following = {
   write: async (folder) => writeFileAtomic(join(folder, 'config.json'), '{}\n'),
 };
 
+function exportedConfig(config: ModelConfig, { layers, tokens }: ExportOptions): ModelConfig {
+  const layerCount = layers?.length ?? config.layerCount;
+  if (tokens === undefined) return { ...config, layerCount };
+  const padTokenId = newIds(tokens)(config.padTokenId);
+  return { ...config, layerCount, vocabSize: tokens.length, padTokenId };
+}
+
 async function writeFolder(
   checkpoint: Checkpoint,
   target: string,
@@ -172,8 +238,7 @@ async function writeFolder(
   const { config, prompts, defaultPrompt } = checkpoint;
   const write = async (name: string, value: unknown): Promise<void> =>
     writeFileAtomic(join(target, name), sortedJson(value));
-  const layerCount = options.layers?.length ?? config.layerCount;
-  await write('config.json', exportModelConfig({ ...config, layerCount }));
+  await write('config.json', exportModelConfig(exportedConfig(config, options), options.dtype));
   await write('sentence_bert_config.json', {
     max_seq_length: checkpoint.maxTokens,
     do_lower_case: checkpoint.lowercaseText,
@@ -183,7 +248,7 @@ async function writeFolder(
     default_prompt_name: defaultPrompt,
     similarity_fn_name: 'cosine',
   });
-  await exportTokenizer(checkpoint, target);
+  await exportTokenizer(checkpoint, target, options.tokens);
 
   await mkdir(join(target, '1_Pooling'));
   await write('1_Pooling/config.json', exportPooling(checkpoint));
@@ -224,16 +289,12 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-export interface ExportOptions extends JobOptions {
-  /** Writes more files into the folder before it takes its name. */
-  readonly addTo?: (folder: string) => Promise<void>;
-}
-
 /**
  * Writes a checkpoint as a sentence-transformers folder that Python loads to the same vectors. The
  * head becomes a `Dense` module with tanh. The folder appears whole or not at all, and equal
  * checkpoints give equal bytes. Throws `outputExists` where `target` is there, `unsupported` for
- * poolings that sentence-transformers lacks, `ioFailed`, `cancelled`; RangeError for unknown layers.
+ * poolings that sentence-transformers lacks, tokens of a vocabulary that is not BERT's and values that
+ * float16 does not hold, `ioFailed`, `cancelled`; RangeError for unknown layers or tokens.
  */
 export async function exportCheckpoint(
   checkpoint: Checkpoint,
@@ -242,6 +303,7 @@ export async function exportCheckpoint(
 ): Promise<void> {
   exportPooling(checkpoint);
   checkLayers(checkpoint, options.layers);
+  await checkTokens(checkpoint, options.tokens);
   const path = resolve(target);
   if (await exists(path)) {
     throw new SimgptError('outputExists', `expected no folder at ${path}, found one`);

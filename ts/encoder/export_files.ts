@@ -8,6 +8,7 @@ import { findInFolder } from './folder.js';
 import type { ModelConfig, ModelType } from './model_config.js';
 import { sentenceTransformersPoolings } from './pooling.js';
 import type { TokenizerSource } from './tokenizer_source.js';
+import { cutTokenizerConfig, cutTokenizerFile, largestTokenizerFile } from './vocabulary.js';
 
 const architectures: Readonly<Record<ModelType, string>> = {
   bert: 'BertModel',
@@ -15,9 +16,10 @@ const architectures: Readonly<Record<ModelType, string>> = {
   'xlm-roberta': 'XLMRobertaModel',
 };
 
-/** `config.json` as transformers reads it. */
-export function exportModelConfig(config: ModelConfig): object {
+/** `config.json` as transformers reads it; `dtype` where the weights are written in a stated one. */
+export function exportModelConfig(config: ModelConfig, dtype?: 'float32' | 'float16'): object {
   return {
+    ...(dtype === undefined ? {} : { torch_dtype: dtype }),
     architectures: [architectures[config.modelType]],
     model_type: config.modelType,
     vocab_size: config.vocabSize,
@@ -69,8 +71,6 @@ export function exportPooling({ config, pooling, dir }: Checkpoint): object {
   };
 }
 
-const largestTokenizerFile = 256 * 1024 * 1024;
-
 type FileCopy = readonly [path: string, name: string];
 
 function sourceFiles(source: TokenizerSource): readonly FileCopy[] {
@@ -102,18 +102,27 @@ function defaultTokenizerConfig({ tokenizer, config }: Checkpoint): Record<strin
     : base;
 }
 
-/** Copies the tokenizer's files; its config is rewritten with the length and without code. */
-export async function exportTokenizer(checkpoint: Checkpoint, target: string): Promise<void> {
-  for (const [path, name] of sourceFiles(checkpoint.tokenizer)) {
-    await writeFileAtomic(join(target, name), await readBoundedFile(path, largestTokenizerFile));
-  }
+/**
+ * Copies the tokenizer's files, with the tokens of the ids in `kept` alone where they are given; its
+ * config is rewritten with the length and without code.
+ */
+export async function exportTokenizer(
+  checkpoint: Checkpoint,
+  target: string,
+  kept?: readonly number[],
+): Promise<void> {
+  const copy = async (path: string, name: string): Promise<void> => {
+    const bytes = await readBoundedFile(path, largestTokenizerFile);
+    const written = kept === undefined ? bytes : cutTokenizerFile(name, bytes, kept);
+    await writeFileAtomic(join(target, name), written);
+  };
+  for (const [path, name] of sourceFiles(checkpoint.tokenizer)) await copy(path, name);
   // Beside the tokenizer's own file: for the transformer in a sub-folder that is not the root.
   const [first] = sourceFiles(checkpoint.tokenizer);
   const folder = (first?.[0] ?? '').slice(checkpoint.dir.length + 1, -(first?.[1].length ?? 0));
   for (const name of ['special_tokens_map.json', 'added_tokens.json', 'vocab.txt']) {
     const path = await findInFolder(checkpoint.dir, folder + name);
-    if (path === undefined) continue;
-    await writeFileAtomic(join(target, name), await readBoundedFile(path, largestTokenizerFile));
+    if (path !== undefined) await copy(path, name);
   }
   const configPath = await findInFolder(checkpoint.dir, `${folder}tokenizer_config.json`);
   const config = configPath === undefined ? undefined : await readJsonFileIfPresent(configPath);
@@ -122,7 +131,7 @@ export async function exportTokenizer(checkpoint: Checkpoint, target: string): P
     name_or_path: _path,
     ...fields
   } = {
-    ...(config?.fields ?? defaultTokenizerConfig(checkpoint)),
+    ...cutTokenizerConfig(config?.fields ?? defaultTokenizerConfig(checkpoint), kept),
   };
   const stated = { ...fields, model_max_length: checkpoint.maxTokens };
   const sorted = Object.fromEntries(Object.entries(stated).sort(([a], [b]) => (a < b ? -1 : 1)));
