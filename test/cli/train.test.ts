@@ -132,6 +132,24 @@ test('T5: numbers that overflow stop the run with step, tensor and examples', as
   assert.equal(report.exampleIds.length, 8);
 });
 
+test('a student with a smaller vocabulary; a warm-up too long is said before anything is made', async (context) => {
+  const { to, output } = await cliScene(context);
+  const teacher = 'teacher={"layers":[1],"vocabulary":{"minCount":4}}';
+  const args = to(output).with(1, 'distil-small');
+  const long = await runSimgpt([...args, '--set', teacher]);
+  assert.equal(long.code, 2);
+  assert.match(long.stderr, /expected warmupSteps < \d+ steps, received 100/);
+  await assert.rejects(readdir(output), { code: 'ENOENT' });
+  const warm = 'schedule={"kind":"linear","warmupSteps":2}';
+  const { code, stderr } = await runSimgpt([...args, '--set', teacher, '--set', warm]);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^the teacher has embedded \d+ texts$/m);
+  const config = JSON.parse(await readFile(join(output, 'model/config.json'), 'utf8')) as object;
+  const { vocab_size: tokens, num_hidden_layers: layers } = config as Record<string, number>;
+  assert.equal(layers, 1);
+  assert.ok(tokens! > 10 && tokens! < 54, `${tokens} tokens`);
+});
+
 test('usage: one sentence, exit code 2', async (context) => {
   const { args, data } = await cliScene(context);
   const cases: readonly (readonly [readonly string[], RegExp])[] = [

@@ -17,9 +17,14 @@ export function showTraining(json: boolean): TrainingDisplay {
     };
   }
   const progress = createProgress('step');
+  const teaching = createProgress('teacher: text');
   let totalSteps = 0;
   return {
     show: (event) => {
+      if (event.kind === 'teacher') {
+        teaching.update(event.done, event.total);
+        if (event.done === event.total) teaching.stop();
+      }
       if (event.kind === 'run') ({ totalSteps } = event);
       if (event.kind === 'step') {
         progress.update(event.step, totalSteps, `loss ${event.loss.toFixed(4)}`);
@@ -30,7 +35,10 @@ export function showTraining(json: boolean): TrainingDisplay {
         process.stderr.write(`${line}\n`);
       }
     },
-    stop: progress.stop,
+    stop: () => {
+      teaching.stop();
+      progress.stop();
+    },
   };
 }
 
@@ -66,6 +74,10 @@ function sentence(event: RunEvent): string | undefined {
       );
       return `step ${event.step}: ${scores.join(', ')}${event.selected ? ', the best so far' : ''}`;
     }
+    case 'teacher':
+      return event.done === event.total
+        ? `the teacher has embedded ${event.total} texts`
+        : undefined;
     case 'alreadyDone':
       return `seed ${event.seed} is done already: ${forTerminalLine(event.folder, 1000)}`;
     case 'step':

@@ -47,6 +47,7 @@ async function openTeacher({
   texts,
   threads,
   signal,
+  onTeacher,
 }: ModelRequest): Promise<SentenceEncoder | undefined> {
   if (teacher === undefined) return undefined;
   const { pooling, head } = teacher;
@@ -59,7 +60,12 @@ async function openTeacher({
       `expected at most ${keptTexts} texts for a teacher, received ${rowOf.size}`,
     );
   }
-  const { embeddings, dimensions } = await encodeTexts(encoder, [...rowOf.keys()], { signal });
+  const { embeddings, dimensions } = await encodeTexts(
+    encoder,
+    [...rowOf.keys()],
+    { signal },
+    (done, total) => onTeacher?.({ done, total }),
+  );
   return {
     embed: (asked) => Promise.resolve(pick(embeddings, dimensions, asked, rowOf)),
   };

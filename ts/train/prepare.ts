@@ -22,6 +22,7 @@ import { loadRecipe, resolveRecipe } from './recipe.js';
 import type { ResolvedRecipe } from './recipe.js';
 import type { RowName, Settings } from './recipe_schema.js';
 import type { RunPlan } from './run_folder.js';
+import { learningRateAt } from './schedule.js';
 import { readTrainingData } from './training_data.js';
 import type { TrainingData, TrainingFile } from './training_data.js';
 
@@ -65,6 +66,7 @@ export interface Prepared {
   readonly dev: readonly DevSet[];
   readonly test: StsData | undefined;
   readonly batchesOf: (seed: number) => Batches;
+  /** Throws RangeError where warm-up leaves no step. */
   readonly totalStepsOf: (batches: Batches) => number;
   /** What the run of one seed is a function of. */
   readonly planOf: (seed: number, totalSteps: number) => RunPlan;
@@ -137,7 +139,10 @@ export async function prepareRun(
     batchesOf: (seed) => createBatches(data.sources, batchOptions(settings, seed)),
     totalStepsOf: (batches) => {
       const all = batches.stepsIn(settings.epochs);
-      return Math.min(all, maxSteps ?? all);
+      const totalSteps = Math.min(all, maxSteps ?? all);
+      // Before a folder is made and a model opened: a teacher embeds for minutes first.
+      learningRateAt(0, { ...settings, totalSteps });
+      return totalSteps;
     },
     planOf: (seed, totalSteps) => ({ ...fixed, seed, totalSteps }),
   };

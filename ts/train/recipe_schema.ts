@@ -91,6 +91,11 @@ export const settingsSchema = z.strictObject({
     .strictObject({
       /** Layers of the teacher that the student keeps, from 0. */
       layers: z.array(z.int().min(0)).min(1),
+      /**
+       * Which tokens of the teacher the student keeps: those that occur at least `minCount` times in
+       * the training texts, special ones and single characters. Null: all of them.
+       */
+      vocabulary: z.strictObject({ minCount: count }).nullable().default(null),
     })
     .nullable(),
 });

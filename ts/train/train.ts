@@ -1,9 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { readCheckpoint } from '../encoder/checkpoint.js';
 import type { Checkpoint } from '../encoder/checkpoint.js';
-import { exportCheckpoint } from '../encoder/export.js';
 import type { OverlapReport } from '../evaluate/overlap.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
@@ -13,13 +11,14 @@ import { evaluateOn } from './dev_sets.js';
 import { finishRun } from './finish.js';
 import { runLoop } from './loop.js';
 import type { LoopOutcome, TrainEvent } from './loop.js';
-import type { OpenModel } from './trainable.js';
+import type { OpenModel, TeacherProgress } from './trainable.js';
 import { prepareRun } from './prepare.js';
 import type { Prepared, RunInputs } from './prepare.js';
 import { openRunFolder } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
 import { summarizeSeeds } from './seeds.js';
 import type { SeedSummary } from './seeds.js';
+import { makeStudent } from './student.js';
 import type { DataCounts, TrainingData } from './training_data.js';
 
 /** What {@link train} is told beside a run's inputs. */
@@ -48,6 +47,7 @@ export type RunEvent =
     }
   | ({ readonly kind: 'data' } & DataCounts)
   | { readonly kind: 'overlap'; readonly report: OverlapReport }
+  | ({ readonly kind: 'teacher' } & TeacherProgress)
   | { readonly kind: 'alreadyDone'; readonly seed: number; readonly folder: string };
 
 /** How the run of one seed ended: `done.json`. */
@@ -145,17 +145,15 @@ function* textsOf({ sources }: TrainingData): Generator<readonly string[]> {
 
 /** The model that is trained: the given one, or the student that the recipe makes of it. */
 async function startOf(
-  { checkpoint, recipe }: Prepared,
+  { checkpoint, recipe, data }: Prepared,
   folder: RunFolder,
   signal: AbortSignal | undefined,
 ): Promise<Checkpoint> {
   const { teacher } = recipe.settings;
   if (teacher === null) return checkpoint;
-  const student = join(folder.path, 'student');
-  if (!existsSync(student)) {
-    await exportCheckpoint(checkpoint, student, { layers: teacher.layers, signal });
-  }
-  return readCheckpoint(student);
+  const texts = () => textsOf(data);
+  const made = { teacher: checkpoint, settings: teacher, texts, signal };
+  return makeStudent(join(folder.path, 'student'), made);
 }
 
 /** What was found in the data before the first step. */
@@ -191,6 +189,7 @@ async function loopOver(
     texts: () => textsOf(prepared.data),
     reference: prepared.reference,
     teacher: settings.teacher === null ? undefined : prepared.checkpoint,
+    onTeacher: (progress) => options.onEvent?.({ kind: 'teacher', ...progress }),
     signal: options.signal,
   });
   return await runLoop({

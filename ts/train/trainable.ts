@@ -47,6 +47,12 @@ export interface Evaluation {
 /** Scores a model on dev sets; rejects with `cancelled` where the signal aborts. */
 export type Evaluate = (model: SentenceEncoder, signal?: AbortSignal) => Promise<Evaluation>;
 
+/** How many of the data's texts the teacher has embedded before the first step. */
+export interface TeacherProgress {
+  readonly done: number;
+  readonly total: number;
+}
+
 /** What a model is opened for. */
 export interface ModelRequest {
   readonly checkpoint: Checkpoint;
@@ -59,6 +65,7 @@ export interface ModelRequest {
   readonly texts: () => Iterable<readonly string[]>;
   /** Whose embeddings are learned, where the recipe has a teacher. */
   readonly teacher?: Checkpoint | undefined;
+  readonly onTeacher?: ((progress: TeacherProgress) => void) | undefined;
   /** The encoder that tells false negatives. */
   readonly reference?: Checkpoint | undefined;
   readonly signal?: AbortSignal | undefined;
