@@ -46,6 +46,30 @@ async function recordsOf(
   return { found, cutBytes: journal.cutBytes };
 }
 
+test('records are read again in any order, while others are appended', async (context) => {
+  // Some larger than what one read brings in, and many across its borders.
+  const sizes = Array.from({ length: 400 }, (_, i) => (i % 97 === 0 ? 200_000 : (i * 7919) % 3000));
+  const made = sizes.map((size, i): JournalRecord => ({ id: i, text: 'x'.repeat(size) }));
+  let reads = 0;
+  const before = (call: string): void => void (reads += call === 'read' ? 1 : 0);
+  const file = memoryFile(new Uint8Array(), { before });
+  const openFile = async (): Promise<JournalFile> => file;
+  await using journal = await openJournal(await pathIn(context), { openFile });
+  const early = await Promise.all(made.slice(0, 200).map((record) => journal.append(record)));
+  assert.deepEqual(await journal.read(early[199]!), made[199]);
+  const later = await Promise.all(made.slice(200).map((record) => journal.append(record)));
+  const places = [...early, ...later];
+  const shuffled = made.map((_, i) => (i * 263) % made.length);
+  const found = await Promise.all(shuffled.map((i) => journal.read(places[i]!)));
+  assert.deepEqual(
+    found,
+    shuffled.map((i) => made[i]),
+  );
+  reads = 0;
+  for (const [i, place] of places.entries()) assert.deepEqual(await journal.read(place), made[i]);
+  assert.ok(reads < made.length / 8, `expected few reads of the file, found ${reads}`);
+});
+
 test('records come back in order, and the lock goes', async (context) => {
   const path = await pathIn(context);
   {

@@ -6,9 +6,10 @@ import { SimgptError } from '../errors.js';
 import { syncFolder } from './atomic.js';
 import { decodeRecord, lineBytes, recordJson, writeLine } from './journal_record.js';
 import type { JournalRecord } from './journal_record.js';
-import { attempt, firstLine, readAt, replayJournal } from './journal_replay.js';
+import { attempt, firstLine, replayJournal } from './journal_replay.js';
 import type { JournalFile, RecordPlace } from './journal_replay.js';
 import { groupBytes } from './journal_tail.js';
+import { windowReader } from './journal_window.js';
 import { acquireLock } from './lock.js';
 
 export type { JournalRecord } from './journal_record.js';
@@ -105,6 +106,7 @@ function journalOf(
   start: { readonly end: number; readonly cutBytes: number },
 ): Journal {
   let { end } = start;
+  const readBytes = windowReader(file, path);
   let waiting: Waiting[] = [];
   let flushing: Promise<void> | undefined;
   let failure: SimgptError | undefined;
@@ -169,10 +171,10 @@ function journalOf(
     path,
     cutBytes: start.cutBytes,
     append,
-    read: async ({ position, bytes }) => {
-      const found = decodeRecord(await readAt(file, path, position, bytes), path);
+    read: async (place) => {
+      const found = decodeRecord(await readBytes(place, end), path);
       if (found.kind === 'record') return found.record;
-      throw new SimgptError('fileInvalid', `${path}: damaged at byte ${position}`);
+      throw new SimgptError('fileInvalid', `${path}: damaged at byte ${place.position}`);
     },
     close,
     [Symbol.asyncDispose]: close,
