@@ -268,7 +268,8 @@ async function decode(
 function headerMap(headers: Readonly<Record<string, string | string[] | undefined>>) {
   const map = new Map<string, string>();
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) map.set(name.toLowerCase(), [value].flat().join(', '));
+    if (value === undefined) continue;
+    map.set(name.toLowerCase(), typeof value === 'string' ? value : value.join(', '));
   }
   return map;
 }

@@ -26,7 +26,6 @@ export interface CallOptions {
 
 /** What the `openai` client is given with every call made through `OpenAiApi.call`. */
 export interface ClientOptions {
-  readonly signal?: AbortSignal;
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -88,19 +87,16 @@ export function createApi(options: ApiOptions): OpenAiApi {
       (baseUrl.hostname === 'api.openai.com' ? 'max_completion_tokens' : 'max_tokens'),
     async call(make, callOptions = {}) {
       const { signal } = callOptions;
-      if (isAborted(signal)) return { kind: 'failed', sent: false, reason: 'cancelled' };
+      if (signal?.aborted === true) return { kind: 'failed', sent: false, reason: 'cancelled' };
       const id = String((made += 1));
       calls.set(id, callOptions);
       try {
-        const sending = make(client, {
-          headers: { [callHeader]: id },
-          ...(signal === undefined ? {} : { signal }),
-        });
+        const sending = make(client, { headers: { [callHeader]: id } });
         const found = exchanges.get(await sending.asResponse());
         return found ?? { kind: 'failed', sent: true, reason: 'cut' };
       } catch {
-        // The client gives up on its own only where the caller's signal fired while it was away.
-        return { kind: 'failed', sent: true, reason: isAborted(signal) ? 'cancelled' : 'cut' };
+        // The client's own: nobody knows how far the request had come.
+        return { kind: 'failed', sent: true, reason: 'cut' };
       } finally {
         calls.delete(id);
       }
@@ -125,7 +121,7 @@ function transport(
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
     if (url.origin !== baseUrl.origin) throw new Error('expected the origin of the base URL');
-    const given = new Headers(init?.headers);
+    const given = init?.headers instanceof Headers ? init.headers : new Headers(init?.headers);
     const headers: Record<string, string> = { 'accept-encoding': 'identity' };
     for (const name of sentHeaders) {
       const value = given.get(name);
@@ -134,24 +130,21 @@ function transport(
     if (apiKey !== undefined) headers['authorization'] = `Bearer ${apiKey}`;
     const form = init?.body instanceof FormData ? encodeForm(init.body) : undefined;
     const body = form?.body ?? (typeof init?.body === 'string' ? init.body : '');
+    const call = calls.get(given.get(callHeader) ?? '') ?? {};
     const outgoing: Outgoing = {
       url,
       method: init?.method?.toUpperCase() === 'GET' ? 'GET' : 'POST',
       headers: { ...headers, ...form?.headers },
       body,
-      signal: init?.signal ?? undefined,
+      // The caller's own: the client would wrap it anew for every call, which costs and is kept.
+      signal: call.signal,
     };
-    const call = calls.get(given.get(callHeader) ?? '') ?? {};
     // The client sees an empty success always: errors are ours to name, without its texts. Without a
     // body, since a stream for each call costs as much as the call.
     const response = new Response(null);
     exchanges.set(response, await sendOut(outgoing, call));
     return response;
   };
-}
-
-function isAborted(signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true;
 }
 
 function checkedBaseUrl({ baseUrl, apiKey }: ApiOptions): URL {

@@ -122,8 +122,12 @@ export function paramsOf(
 }
 
 function rateHeaders(made: Exchange): ReadonlyMap<string, string> {
-  const all = made.kind === 'answered' ? [...made.headers] : [];
-  return new Map(all.filter(([name]) => /^(?:retry-after|x-ratelimit-)/.test(name)));
+  const told = new Map<string, string>();
+  if (made.kind === 'failed') return told;
+  for (const [name, value] of made.headers) {
+    if (/^(?:retry-after|x-ratelimit-)/.test(name)) told.set(name, value);
+  }
+  return told;
 }
 
 function refusesStructure({ status, detail }: Outcome): boolean {
