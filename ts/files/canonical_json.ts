@@ -31,26 +31,38 @@ export function canonicalHash(value: JsonValue): string {
 }
 
 function textOf(value: unknown, depth: number): string {
-  if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))) {
-    throw new TypeError(`expected a number that JSON can hold, received ${describe(value)}`);
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value);
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'number':
+      if (Number.isFinite(value) && !Object.is(value, -0)) return String(value);
+      throw new TypeError(`expected a number that JSON can hold, received ${describe(value)}`);
+    default:
+      return value === null ? 'null' : nestedText(value, depth);
   }
-  if (value === null || ['boolean', 'number', 'string'].includes(typeof value)) {
-    return JSON.stringify(value);
-  }
+}
+
+function nestedText(value: unknown, depth: number): string {
   if (depth >= jsonLimits.depth) {
     throw new RangeError(`expected JSON nested at most ${jsonLimits.depth} deep, received more`);
   }
+  let text = '';
   if (Array.isArray(value)) {
-    // Array.from visits holes too, which map would pass over.
-    return `[${Array.from(value, (item: unknown) => textOf(item, depth + 1)).join(',')}]`;
+    // By index, which visits holes too.
+    for (let at = 0; at < value.length; at += 1) {
+      text += `${at === 0 ? '' : ','}${textOf(value[at], depth + 1)}`;
+    }
+    return `[${text}]`;
   }
   if (!isPlainObject(value)) {
     throw new TypeError(`expected a value that JSON can hold, received ${describe(value)}`);
   }
-  const members = Object.keys(value)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${textOf(value[key], depth + 1)}`);
-  return `{${members.join(',')}}`;
+  for (const key of Object.keys(value).sort()) {
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${textOf(value[key], depth + 1)}`;
+  }
+  return `{${text}}`;
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {

@@ -54,40 +54,41 @@ export function createDigestMap(): DigestMap {
       put(old.keys.subarray(4 * slot, 4 * slot + 4), { position: old.positions[slot]!, bytes });
     }
   };
-  const get: DigestMap['get'] = (name, number = 0) => {
-    const slot = slotOf(table, keyOf(name, number));
-    const bytes = table.bytes[slot]!;
-    return bytes === 0 ? undefined : { position: table.positions[slot]!, bytes };
-  };
-  const set: DigestMap['set'] = (name, number, place) => {
+  const isTaken = (key: Uint32Array): boolean => table.bytes[slotOf(table, key)] !== 0;
+  const insert = (key: Uint32Array, place: RecordPlace): void => {
     // Kept at most half full, or searches get long.
     if (2 * (size + 1) > table.bytes.length) grow();
-    put(keyOf(name, number), place);
+    put(key, place);
   };
-  const has = (name: string): boolean => get(name) !== undefined;
   return {
     get size() {
       return size;
     },
-    get,
-    set,
-    has,
+    get: (name, number = 0) => {
+      const slot = slotOf(table, keyOf(name, number));
+      const bytes = table.bytes[slot]!;
+      return bytes === 0 ? undefined : { position: table.positions[slot]!, bytes };
+    },
+    set: (name, number, place) => insert(keyOf(name, number), place),
+    has: (name) => isTaken(keyOf(name, 0)),
     add: (name) => {
-      if (has(name)) return false;
-      set(name, 0, { position: 0, bytes: 1 });
+      const key = keyOf(name, 0);
+      if (isTaken(key)) return false;
+      insert(key, { position: 0, bytes: 1 });
       return true;
     },
   };
 }
 
 function keyOf(name: string, number: number): Uint32Array {
-  const digest = hash('sha256', `${number} ${name}`, 'buffer');
-  return Uint32Array.of(
-    digest.readUInt32LE(0),
-    digest.readUInt32LE(4),
-    digest.readUInt32LE(8),
-    digest.readUInt32LE(12),
-  );
+  // As characters: a third of the time that making a buffer takes.
+  const digest = hash('sha256', `${number} ${name}`, 'binary');
+  const word = (at: number): number =>
+    digest.charCodeAt(at) |
+    (digest.charCodeAt(at + 1) << 8) |
+    (digest.charCodeAt(at + 2) << 16) |
+    (digest.charCodeAt(at + 3) << 24);
+  return Uint32Array.of(word(0), word(4), word(8), word(12));
 }
 
 /** The slot of the key, or the free one where it would go. */

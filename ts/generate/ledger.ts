@@ -64,11 +64,11 @@ export async function openLedger(
     }
   }
   // State and journal take events in one order, since both happen before the first await.
-  const record = async (given: LedgerEvent): Promise<void> => {
-    const event = checkedEvent(given);
+  const takeIn = async (event: LedgerEvent): Promise<void> => {
     applyEvent(state, event);
     await journal.append(event);
   };
+  const record = async (event: LedgerEvent): Promise<void> => takeIn(checkedEvent(event));
   const settle = ({ id, attempt }: ClaimKey, settlement: Settlement): Promise<void> => {
     const { outcome, usage, response } = settlement;
     return record({ kind: 'settle', id, attempt, outcome, usage, response });
@@ -85,10 +85,10 @@ export async function openLedger(
     state,
     claim: async ({ id, attempt, model, template, tokens }) => {
       const claim = { kind: 'claim', id, attempt, model, template, tokens } as const;
-      checkedEvent(claim);
+      const event = checkedEvent(claim);
       const refusal = refusalOf(state, caps, claim);
       if (refusal !== undefined) return refusal;
-      await record(claim);
+      await takeIn(event);
       return 'claimed';
     },
     settle,

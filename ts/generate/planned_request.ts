@@ -47,30 +47,30 @@ export function prepareCall(
   const { model, seed, slotWeights } = settings;
   const key = { seed, exampleId: unit.id, ...(slotWeights === undefined ? {} : { slotWeights }) };
   const { messages, slots } = renderCall(template, inputs, key);
-  const { maxTokens, ...decoding } = template.decoding;
-  const schema = schemaOf(template);
+  const { maxTokens, decoding, schema, schemaBytes } = frameOf(template);
   const asked = {
     model,
     messages: messages.map(({ role, text }) => ({ role, content: text })),
     maxOutputTokens: maxTokens,
-    ...definedOnly(decoding),
+    ...decoding,
     ...(schema === undefined ? {} : { schema }),
   };
   const seedOf = (turn: number): number => sentSeed([seed, stage, unit.id, name, turn]);
-  const promptTokens = promptBound(asked.messages, schema);
+  const first = { ...asked, seed: seedOf(0) };
+  const promptTokens = promptBound(asked.messages, schemaBytes);
   return {
-    id: canonicalHash({ ...asked, seed: seedOf(0) } as unknown as JsonValue),
+    id: canonicalHash(first as unknown as JsonValue),
     name,
     template,
     madeUp,
     slots,
-    request: (turn) => ({ ...asked, seed: seedOf(turn) }),
+    request: (turn) => (turn === 0 ? first : { ...asked, seed: seedOf(turn) }),
     tokens: promptTokens + maxTokens,
     promptTokens,
     provenance: {
       template: { id: template.id, version: template.version, hash: template.hash },
       model,
-      decoding: { ...definedOnly(decoding), maxTokens },
+      decoding: { ...decoding, maxTokens },
       seed,
       sourceId: unit.id,
     },
@@ -79,7 +79,28 @@ export function prepareCall(
 
 /** 31 bits, which every server takes, as a function of the words alone. */
 function sentSeed(words: readonly (string | number)[]): number {
-  return hash('sha256', JSON.stringify(words), 'buffer').readUInt32BE(0) >>> 1;
+  return Number.parseInt(hash('sha256', JSON.stringify(words)).slice(0, 8), 16) >>> 1;
+}
+
+/** What all calls of a template have alike. */
+interface Frame {
+  readonly maxTokens: number;
+  readonly decoding: Readonly<Record<string, number>>;
+  readonly schema: ChatRequest['schema'];
+  readonly schemaBytes: number;
+}
+
+const frames = new WeakMap<Template, Frame>();
+
+function frameOf(template: Template): Frame {
+  const known = frames.get(template);
+  if (known !== undefined) return known;
+  const { maxTokens, ...decoding } = template.decoding;
+  const schema = schemaOf(template);
+  const schemaBytes = schema === undefined ? 0 : Buffer.byteLength(JSON.stringify(schema));
+  const frame = { maxTokens, decoding: definedOnly(decoding), schema, schemaBytes };
+  frames.set(template, frame);
+  return frame;
 }
 
 function definedOnly(values: Readonly<Record<string, number | undefined>>): Record<string, number> {
@@ -110,8 +131,9 @@ function schemaOf({ id, output }: Template): ChatRequest['schema'] {
 const messageOverhead = 16;
 
 /** A token is a byte of UTF-8 or more in every tokenizer, so bytes are never fewer than tokens. */
-function promptBound(messages: ChatRequest['messages'], schema: ChatRequest['schema']): number {
-  const texts = messages.map(({ content }) => Buffer.byteLength(content) + messageOverhead);
-  const structure = schema === undefined ? 0 : Buffer.byteLength(JSON.stringify(schema));
-  return texts.reduce((sum, bytes) => sum + bytes, messageOverhead + structure);
+function promptBound(messages: ChatRequest['messages'], schemaBytes: number): number {
+  return messages.reduce(
+    (sum, { content }) => sum + Buffer.byteLength(content) + messageOverhead,
+    messageOverhead + schemaBytes,
+  );
 }

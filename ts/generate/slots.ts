@@ -50,7 +50,7 @@ export function renderCall(
   const messages = template.messages.map(({ role, text }, index): Message => {
     const wordings = typeof text === 'string' ? [text] : text;
     const wording = wordings[pick(wordings.length, undefined, draws(`messages ${index}`))]!;
-    return { role, text: fillSlots(wording, values) };
+    return { role, text: fillSlots(wording, (slot) => values.get(slot)) };
   });
   if (block?.as === 'turns') messages.splice(-1, 0, ...shots.flat());
   return { messages, slots };
@@ -122,7 +122,9 @@ function guidelineLines(
   slots: ReadonlyMap<string, string>,
   next: () => number,
 ): string {
-  const left = texts.map((text) => fillSlots(text, slots)).filter((text) => text.trim() !== '');
+  const left = texts
+    .map((text) => fillSlots(text, (slot) => slots.get(slot)))
+    .filter((text) => text.trim() !== '');
   const ordered =
     order === 'fixed'
       ? left
@@ -152,8 +154,9 @@ function workedExamples(
   const turns: readonly Message[] =
     block.as === 'turns' ? block.turns : [{ role: 'user', text: block.text }];
   return rows.map((row) => {
-    const values = new Map([...slots, ...Object.entries(row)]);
-    return turns.map(({ role, text }) => ({ role, text: fillSlots(text, values) }));
+    const valueOf = (slot: string): string | undefined =>
+      Object.hasOwn(row, slot) ? row[slot] : slots.get(slot);
+    return turns.map(({ role, text }) => ({ role, text: fillSlots(text, valueOf) }));
   });
 }
 
@@ -175,5 +178,10 @@ function pick(count: number, weights: readonly number[] | undefined, next: () =>
 
 /** Draws that are a function of seed, template, example id and slot alone. */
 function unitDraws(templateId: string, { seed, exampleId }: CallKey, slot: string): () => number {
-  return namedDraws(JSON.stringify([templateId, exampleId, slot]), seed);
+  // Most are asked for nothing: one wording, all examples in their order.
+  let next: (() => number) | undefined;
+  return () => {
+    next ??= namedDraws(JSON.stringify([templateId, exampleId, slot]), seed);
+    return next();
+  };
 }

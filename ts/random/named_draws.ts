@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 import { philox4x32 } from './philox.js';
 
@@ -7,7 +7,7 @@ import { philox4x32 } from './philox.js';
  * name goes into the counter by sha256, so streams of different names do not meet.
  */
 export function namedDraws(name: string, seed: number = 0): () => number {
-  const digest = createHash('sha256').update(name).digest();
+  const digest = hash('sha256', name, 'buffer');
   let block = 0;
   return () => {
     const counter = Uint32Array.of(
