@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
   embed: () => import('./cli/embed.js'),
   similarity: () => import('./cli/similarity.js'),
   train: () => import('./cli/train.js'),
+  export: () => import('./cli/export.js'),
   evaluate: () => import('./cli/evaluate.js'),
   generate: () => import('./cli/generate.js'),
   grade: () => import('./cli/grade.js'),

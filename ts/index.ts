@@ -28,6 +28,7 @@ export type {
 export { readCheckpoint } from './encoder/checkpoint.js';
 export type { Checkpoint, CheckpointOptions } from './encoder/checkpoint.js';
 export { exportCheckpoint } from './encoder/export.js';
+export type { ExportDtype, ExportOptions } from './encoder/export.js';
 export { resolveModel } from './encoder/hub.js';
 export type { ResolvedModel, ResolveOptions } from './encoder/hub.js';
 export type { Head, Pooling } from './encoder/pooling.js';

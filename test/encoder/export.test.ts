@@ -145,3 +145,45 @@ test('a student keeps the named layers, renumbered, and is a model of its own', 
     );
   }
 });
+
+test('float16 halves the weights and keeps the vectors; what it cannot hold is refused', async () => {
+  using folder = temporaryFolder();
+  const golden = join(repoRoot, 'test/golden/bert-erf');
+  const source = await readCheckpoint(golden, { pooling: 'mean', head: 'mlp' });
+  const [half, full] = [join(folder.path, 'half'), join(folder.path, 'full')];
+  await exportCheckpoint(source, half, { dtype: 'float16' });
+  const written = await readCheckpoint(half);
+  for (const path of [...written.weights, written.dense[0]!.weights]) {
+    const { tensors } = await inspectSafetensors(path);
+    assert.ok(tensors.every(({ dtype }) => dtype === 'F16'));
+  }
+  const config = JSON.parse(readFileSync(join(half, 'config.json'), 'utf8')) as object;
+  assert.equal((config as { torch_dtype: string }).torch_dtype, 'float16');
+  await exportCheckpoint(written, full, { dtype: 'float32' });
+  const texts = ['a man plays', 'the women', ''];
+  const embed = async (dir: string): Promise<Float32Array> => {
+    const options = dir === golden ? ({ pooling: 'mean', head: 'mlp' } as const) : {};
+    await using encoder = await Encoder.load(dir, { precision: 'float32', ...options });
+    return (await encoder.embed(texts, { normalize: true })).embeddings;
+  };
+  const [before, after, again] = [await embed(golden), await embed(half), await embed(full)];
+  assert.deepEqual(again, after);
+  for (const row of texts.keys()) {
+    const dot = after
+      .subarray(24 * row, 24 * row + 24)
+      .reduce((sum, value, i) => sum + value * before[24 * row + i]!, 0);
+    assert.ok(dot > 0.9999 && dot < 1 + 1e-6, `${dot}`);
+  }
+  assert.notDeepEqual(after, before);
+
+  const large = join(folder.path, 'large');
+  const data = Buffer.from(Float32Array.of(1, 70_000).buffer);
+  const bytes = safetensorsBytes({ 'embeddings.LayerNorm.weight': tensor('F32', [2], 0, 8) }, data);
+  await writeFolder(large, { ...plainFiles, 'model.safetensors': bytes });
+  const checkpoint = await readCheckpoint(large, { pooling: 'cls' });
+  await assert.rejects(exportCheckpoint(checkpoint, join(folder.path, 'x'), { dtype: 'float16' }), {
+    code: 'unsupported',
+    message: /tensor "embeddings.LayerNorm.weight": expected values that float16 holds/,
+  });
+  assert.deepEqual(readdirSync(folder.path).sort(), ['full', 'half', 'large']);
+});

@@ -1,6 +1,8 @@
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import type { Command } from '@commander-js/extra-typings';
 
+import { exportDtypes } from '../encoder/export.js';
+import type { ExportDtype } from '../encoder/export.js';
 import { poolings } from '../encoder/pooling.js';
 import type { Settings } from '../train/recipe_schema.js';
 import type { Spread } from '../train/seeds.js';
@@ -34,6 +36,7 @@ interface TrainFlags {
   readonly seed?: readonly number[];
   readonly evaluateEvery?: number;
   readonly checkpointEvery?: number;
+  readonly exportDtype?: ExportDtype;
   readonly patience?: number;
   readonly dedupe?: boolean;
   readonly excludeOverlap?: boolean;
@@ -83,6 +86,11 @@ export function register(program: Command): void {
         'none',
         'mlp',
       ]),
+    )
+    .addOption(
+      new Option('--export-dtype <name>', 'how the weights of model/ are stored').choices(
+        exportDtypes,
+      ),
     )
     .option('--set <name=json>', 'any setting of the recipe; may be repeated', setting)
     .option('--weight <n>', 'how often an epoch holds the rows of each --data, in order', weights)
@@ -206,10 +214,10 @@ async function run(recipe: string, flags: TrainFlags): Promise<void> {
 }
 
 function settingsOf(flags: TrainFlags): Partial<Settings> {
-  const { batchSize, learningRate, epochs, evaluateEvery, patience, pooling } = flags;
+  const { batchSize, learningRate, epochs, evaluateEvery, patience, pooling, exportDtype } = flags;
   const head = flags.head === undefined ? undefined : { train: flags.head, test: flags.head };
   const numbers = { batchSize, learningRate, epochs, evaluateEvery, patience };
-  const given = { ...numbers, pooling, head, seeds: flags.seed };
+  const given = { ...numbers, pooling, head, exportDtype, seeds: flags.seed };
   const stated = Object.entries(given).filter(([, value]) => value !== undefined);
   // Names and values of --set are checked with the recipe's own.
   return { ...flags.set, ...Object.fromEntries(stated) };

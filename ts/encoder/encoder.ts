@@ -15,6 +15,7 @@ import { readCheckpoint } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
 import { embedAll, embedWindows } from './embed.js';
 import type { EmbedOptions, EmbedResult, EmbedStreamOptions } from './embed.js';
+import type { ExportDtype } from './export.js';
 import { resolveModel } from './hub.js';
 import { packTexts } from './pack.js';
 import type { Head, Pooling } from './pooling.js';
@@ -45,6 +46,11 @@ export interface LoadOptions extends TrainingOptions {
   /** Branch, tag or commit of a hub model. */
   readonly revision?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface SaveOptions extends SignalOptions {
+  /** How the weights are stored. Default float32. */
+  readonly dtype?: ExportDtype | undefined;
 }
 
 export interface SignalOptions {
@@ -249,10 +255,11 @@ export class Encoder implements AsyncDisposable {
   /**
    * Writes the model as a sentence-transformers folder that Python and `Encoder.load` read: with
    * LoRA merged and kept apart in `adapter/`, a deep prompt in `deep_prompt.safetensors`. Throws
-   * `outputExists` where `dir` is there, `unsupported` for poolings sentence-transformers lacks.
+   * `outputExists` where `dir` is there, `unsupported` for poolings sentence-transformers lacks and
+   * for values that the asked `dtype` does not hold.
    */
-  async save(dir: string, options: SignalOptions = {}): Promise<void> {
-    await saveSession(sessionOf(this), dir, options.signal);
+  async save(dir: string, options: SaveOptions = {}): Promise<void> {
+    await saveSession(sessionOf(this), dir, options);
   }
 
   /** Frees the model once the jobs called before have ended. Disposing twice is fine. */

@@ -43,7 +43,7 @@ export const openNativeModel: OpenModel = async (request) => {
     saveState: (path) => encoder.saveTrainingState(path),
     loadState: (path) => encoder.loadTrainingState(path),
     exportModel: async (folder) => {
-      await encoder.save(folder);
+      await encoder.save(folder, { dtype: settings.exportDtype });
       if (settings.trains.kind === 'deepPrompt') {
         await encoder.saveTrainingState(join(folder, promptState));
       }

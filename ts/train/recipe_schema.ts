@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { exportDtypes } from '../encoder/export.js';
 import { poolings } from '../encoder/pooling.js';
 import { lossSchema } from './loss_schema.js';
 
@@ -58,6 +59,8 @@ export const settingsSchema = z.strictObject({
   head: z.strictObject({ train: headSchema, test: headSchema }),
   losses: z.array(lossSchema).min(1),
   mlm: mlmSchema.nullable(),
+  /** How the weights of the exported model are stored. Default float32. */
+  exportDtype: z.enum(exportDtypes).optional(),
   /** Examples in one step. */
   batchSize: count,
   epochs: count,

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 
 import type { Checkpoint } from '../encoder/checkpoint.js';
 import { exportCheckpoint } from '../encoder/export.js';
+import type { ExportOptions } from '../encoder/export.js';
 import { packTexts } from '../encoder/pack.js';
 import { SimgptError } from '../errors.js';
 import { runJob } from '../native.js';
@@ -146,7 +147,7 @@ export async function optimize(
 export async function saveSession(
   session: TrainingSession,
   target: string,
-  signal?: AbortSignal,
+  { signal, dtype }: Pick<ExportOptions, 'signal' | 'dtype'> = {},
 ): Promise<void> {
   const { native, checkpoint, testHead } = session;
   const path = resolve(target);
@@ -166,6 +167,7 @@ export async function saveSession(
     const trained: Checkpoint = { ...checkpoint, weights: [weights], dense, head };
     await exportCheckpoint(trained, path, {
       signal,
+      dtype,
       ...(session.trains.kind === 'lora' || session.trains.kind === 'deepPrompt'
         ? { addTo: (folder: string) => saveAdapter(session, folder, signal) }
         : {}),
