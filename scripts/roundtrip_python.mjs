@@ -1,8 +1,9 @@
 // Do folders go between Python and here and back without changing a vector?
 //   node scripts/roundtrip_python.mjs --python VENV/bin/python [--model FOLDER]
-// VENV: pip install sentence-transformers==6.* torch==2.11.0 safetensors. Reads folders that the real
-// sentence-transformers wrote, writes each anew, lets Python load both and compares embeddings to
-// 1e-5; then the same for converted PyTorch checkpoints, a hostile pickle among them.
+// VENV: pip install sentence-transformers==6.* torch==2.11.0 safetensors peft. Reads folders that the
+// real sentence-transformers wrote, writes each anew, lets Python load both and compares embeddings to
+// 1e-5; then LoRA trained here, loaded by PEFT onto the model it was trained from; then the same for
+// converted PyTorch checkpoints, a hostile pickle among them.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { readCheckpoint } from '../dist/encoder/checkpoint.js';
 import { Encoder } from '../dist/encoder/encoder.js';
 import { exportCheckpoint } from '../dist/encoder/export.js';
+import { Optimizer } from '../dist/train/optimizer.js';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const { values: flags } = parseArgs({
@@ -37,14 +39,15 @@ function python(script, args) {
   return result;
 }
 
-function vectors(command, folder) {
+function vectors(command, ...folders) {
   const { stdout, stderr, status } = python('scripts/python/roundtrip.py', [
     command,
-    folder,
+    ...folders,
     JSON.stringify(texts),
   ]);
   const line = stdout.split('\n').find((text) => text.startsWith('RESULT '));
-  if (status !== 0 || line === undefined) throw new Error(`${command} ${folder}: ${stderr}`);
+  if (status !== 0 || line === undefined)
+    throw new Error(`${command} ${folders.join(' ')}: ${stderr}`);
   return JSON.parse(line.slice(7));
 }
 
@@ -90,6 +93,30 @@ async function roundTrip(name, folder, options, expected) {
   compare(`${name}, our encoder on what we wrote`, expected, await ours(first, {}));
 }
 
+/** A few steps of LoRA: PEFT computes what our merged weights do, and so does sentence-transformers. */
+async function adapter(name, folder) {
+  const saved = join(work, `${name}-lora`);
+  const encoder = await Encoder.load(folder, { trains: { kind: 'lora', rank: 4 }, seed: 3 });
+  const optimizer = new Optimizer(encoder);
+  try {
+    const batch = { anchors: texts.slice(1, 4), positives: texts.slice(3) };
+    for (let step = 0; step < 20; step++) {
+      await encoder.accumulateGradients(batch, { kind: 'infoNce', temperature: 0.05 }, { step });
+      await optimizer.step({ learningRate: 1e-3, maxGradNorm: 1 });
+    }
+    await encoder.save(saved);
+  } finally {
+    await optimizer.dispose();
+    await encoder.dispose();
+  }
+  const [merged, before] = [await ours(saved, {}), await ours(folder, {})];
+  const moved = Math.max(...merged.flat().map((value, i) => Math.abs(value - before.flat()[i])));
+  check(`${name}, LoRA trained`, moved > 0.01, `largest change ${moved.toExponential(1)}`);
+  compare(`${name}, LoRA merged, read by Python`, merged, vectors('encode', saved));
+  const byPeft = vectors('adapter', folder, saved);
+  compare(`${name}, LoRA as an adapter, read by PEFT`, merged, byPeft);
+}
+
 try {
   const models = join(work, 'models');
   const made = python('scripts/python/roundtrip.py', ['make', models]);
@@ -98,6 +125,7 @@ try {
     const folder = join(models, name);
     await roundTrip(name, folder, {}, vectors('encode', folder));
   }
+  for (const name of ['mean', 'roberta']) await adapter(name, join(models, name));
   const plain = join(models, 'plain-bert');
   const pooler = vectors('pooled', plain);
   await roundTrip('pooler', plain, { pooling: 'cls', head: 'pooler' }, pooler);
@@ -129,6 +157,7 @@ try {
   if (flags.model !== undefined) {
     const folder = resolve(flags.model);
     await roundTrip('given model', folder, {}, vectors('encode', folder));
+    await adapter('given model', folder);
   }
 } finally {
   rmSync(work, { recursive: true, force: true });

@@ -3,6 +3,8 @@
     roundtrip.py make DIR            writes small random models as sentence-transformers folders,
                                      PyTorch checkpoints and a hostile pickle
     roundtrip.py encode DIR TEXTS    prints [[...]] embeddings of the JSON list of texts
+    roundtrip.py adapter DIR SAVED TEXTS    the same of SAVED, its transformer being that of DIR with
+                                     the adapter of SAVED loaded onto it by PEFT
     roundtrip.py same DIR DIR        prints whether two PyTorch checkpoints hold equal tensors
     roundtrip.py pooled DIR TEXTS    the same from transformers alone: tanh pooler over the first token
 """
@@ -14,6 +16,7 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 import torch  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 from sentence_transformers import SentenceTransformer, models  # noqa: E402
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel  # noqa: E402
 from transformers import RobertaConfig, RobertaModel  # noqa: E402
@@ -114,6 +117,21 @@ def encode(folder: str, texts: list[str]) -> list:
     return model.encode(texts, batch_size=3, convert_to_numpy=True).tolist()
 
 
+def adapted(folder: str, saved: str, texts: list[str]) -> list:
+    from peft import PeftModel
+
+    adapter = Path(saved) / "adapter"
+    base = AutoModel.from_pretrained(folder)
+    before = sum(parameter.numel() for parameter in base.parameters())
+    model = SentenceTransformer(saved, device="cpu")
+    model[0].auto_model = PeftModel.from_pretrained(base, adapter)
+    added = sum(parameter.numel() for parameter in base.parameters()) - before
+    # PEFT leaves out a tensor that it has no place for, with no more than a warning.
+    if added != sum(tensor.numel() for tensor in load_file(adapter / "adapter_model.safetensors").values()):
+        raise SystemExit(f"expected PEFT to load every tensor, it has room for {added} numbers")
+    return model.encode(texts, batch_size=3, convert_to_numpy=True).tolist()
+
+
 def pooled(folder: str, texts: list[str]) -> list:
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
     rows = tokenizer(texts, padding=True, truncation=True, max_length=48, return_tensors="pt")
@@ -132,6 +150,8 @@ if __name__ == "__main__":
         make(Path(sys.argv[2]))
     elif sys.argv[1] == "same":
         print("RESULT " + json.dumps(same(*sys.argv[2:])))
+    elif sys.argv[1] == "adapter":
+        print("RESULT " + json.dumps(adapted(*sys.argv[2:4], json.loads(sys.argv[4]))))
     else:
         work = {"encode": encode, "pooled": pooled}[sys.argv[1]]
         print("RESULT " + json.dumps(work(sys.argv[2], json.loads(sys.argv[3]))))

@@ -17,7 +17,8 @@ interface Adapted {
 
 /**
  * Writes what was added to a model into its folder: LoRA as `adapter/`, which PEFT loads onto the
- * model it was trained from; a deep prompt as `deep_prompt.safetensors`.
+ * transformer it was trained from (a head or dense module trains as a whole beside it and is in the
+ * folder itself); a deep prompt as `deep_prompt.safetensors`.
  */
 export async function saveAdapter(
   { native, trains }: Adapted,
