@@ -1,18 +1,20 @@
-// Generated input for every parser, under AddressSanitizer and UBSan: the long counts.
+// Generated input for every parser, the native ones under AddressSanitizer and UBSan: the long counts.
 //   npm run fuzz -- [--only id] [--count n] [--seed s] [--replay i]
 // A failure prints seed and trial; --only id --seed s --replay i runs that trial alone.
 import { spawnSync } from 'node:child_process';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 
-/** A driver per parser (native/fuzz/<id>_fuzz.cc) and its count in the long tier. */
+import { packageScript, root } from './setup/paths.mjs';
+
+/** A driver per parser, native/fuzz/<id>_fuzz.cc or a script, and its count in the long tier. */
 const targets = [
   { id: 'safetensors', count: 200_000 },
   { id: 'tokenizer', count: 200_000 },
   { id: 'changing_file', count: 11_500 },
+  // What a model answers.
+  { id: 'answers', count: 100_000, script: 'build/test/generate/hostile_fuzz.js' },
 ];
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const build = join(root, 'build/fuzz');
 
 function fail(message) {
@@ -49,11 +51,19 @@ const chosen = targets.filter(({ id }) => only === undefined || id === only);
 if (chosen.length === 0) {
   fail(`expected --only to be ${targets.map(({ id }) => id).join(' or ')}, received ${only}`);
 }
-run('cmake', ['-S', join(root, 'native/fuzz'), '-B', build]);
-run('cmake', ['--build', build, '--parallel', '2']);
-for (const { id, count } of chosen) {
+if (chosen.some(({ script }) => script !== undefined)) {
+  run(process.execPath, [packageScript('typescript', 'tsc'), '-b', root]);
+}
+if (chosen.some(({ script }) => script === undefined)) {
+  run('cmake', ['-S', join(root, 'native/fuzz'), '-B', build]);
+  run('cmake', ['--build', build, '--parallel', '2']);
+}
+for (const { id, count, script } of chosen) {
   const replay = flags.get('--replay');
-  run(join(build, `${id}_fuzz`), [
+  const driver =
+    script === undefined ? [join(build, `${id}_fuzz`)] : [process.execPath, join(root, script)];
+  run(driver[0], [
+    ...driver.slice(1),
     '--seed',
     flags.get('--seed') ?? '1',
     '--count',

@@ -110,6 +110,17 @@ test('text that looks like code or a slot stays text', () => {
   }
 });
 
+test('half of a surrogate pair is replaced, also where JSON spells it out', () => {
+  const list: OutputShape = { kind: 'stringList', max: 4 };
+  assert.deepEqual(readShape(list, '["a\\ud800", "\\ud83d\\ude00"]'), {
+    list: ['a\ufffd', '\u{1f600}'],
+  });
+  const object: OutputShape = { kind: 'jsonObject', fields: ['text'] };
+  const shaped = readShape(object, '{"text": "\\udfff b"}');
+  assert.ok('fields' in shaped);
+  assert.equal(shaped.fields.get('text'), '\ufffd b');
+});
+
 type Shaped = ReturnType<typeof readShape>;
 
 const problem = (shaped: Shaped) => ('problem' in shaped ? shaped.problem : shaped);

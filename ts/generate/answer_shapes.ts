@@ -1,4 +1,5 @@
 import { splitJsonObject } from '../dataset/json_record.js';
+import { wellFormed } from '../dataset/text.js';
 import type { Template } from './template.js';
 
 export type OutputShape = Template['output'];
@@ -131,6 +132,11 @@ function unfenced(text: string): string {
   return /^```(?:json)?[ \t]*\r?\n([\s\S]*)\r?\n```$/.exec(text)?.[1] ?? text;
 }
 
+/** JSON may spell half of a surrogate pair in characters that are all well-formed. */
+function decodedText(text: string): string {
+  return wellFormed(text).text.trim();
+}
+
 function stringList(max: number, text: string): ShapedAnswer {
   let value: unknown;
   try {
@@ -142,7 +148,7 @@ function stringList(max: number, text: string): ShapedAnswer {
     return unparsable('expected a JSON list of strings');
   }
   return listOf(
-    value.map((item: string) => item.trim()),
+    value.map(decodedText),
     max,
   );
 }
@@ -160,7 +166,7 @@ function jsonObject(
       return { problem: 'missingField', detail: `expected a field ${field}` };
     }
     if (!json.startsWith('"')) return unparsable(`expected ${field} to be a string`);
-    const value = (JSON.parse(json) as string).trim();
+    const value = decodedText(JSON.parse(json) as string);
     const allowed = Object.hasOwn(choices, field) ? choices[field] : undefined;
     const chosen = allowed === undefined ? value : choiceOf(allowed, value);
     if (chosen === undefined) {
