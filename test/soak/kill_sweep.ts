@@ -84,7 +84,7 @@ export async function sweepKills(
 
 /** One sentence that says what could not be done, and exit code 1. */
 function isNamedFailure({ code, stderr }: KilledRun): boolean {
-  return code === 1 && /^simgpt: .*could not .*: E[A-Z]+$/m.test(stderr);
+  return code === 1 && /^simgpt: .*could not .*: E[A-Z]+(?:; .*)?$/m.test(stderr);
 }
 
 function pointsOf(total: number, count: number | undefined, seed: number): readonly number[] {

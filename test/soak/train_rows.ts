@@ -13,7 +13,7 @@ import type { SoakResult } from './soak_result.js';
  * disturbed, and no other file may be left over.
  */
 export async function trainingKills(
-  ground: SoakGround & { readonly count?: number },
+  ground: SoakGround & { readonly count?: number; readonly errno?: number },
 ): Promise<SoakResult> {
   const inputs = join(ground.root, 'inputs');
   await mkdir(inputs, { recursive: true });

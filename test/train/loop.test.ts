@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { appendFile, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -203,6 +213,47 @@ test('a failing disk leaves the last checkpoint whole and says so', async (conte
   });
   await assert.rejects(full, isError('ioFailed', /ENOSPC; step 14 is saved$/));
   await runLinear(path);
+  assert.deepEqual(await runFiles(path), await runFiles(join(folder, 'whole')));
+});
+
+test('whatever the disk refuses is named, with the last checkpoint', async (context) => {
+  const full = Object.assign(new Error('ENOSPC: no space left'), {
+    code: 'ENOSPC',
+    syscall: 'mkdtemp',
+    path: '/models/x',
+  });
+  const path = join(await temporaryFolder(context), 'run');
+  const refused = runLinear(path, {
+    change: (model) => ({ ...model, exportModel: () => Promise.reject(full) }),
+  });
+  const message = /^could not write \/models\/x: ENOSPC; step 7 is saved$/;
+  await assert.rejects(refused, isError('ioFailed', message));
+  // Not even the rates of a step are lost without a word.
+  await rm(join(path, 'timings.jsonl'));
+  await mkdir(join(path, 'timings.jsonl'));
+  await assert.rejects(runLinear(path), isError('ioFailed', /timings\.jsonl: EISDIR/));
+});
+
+test('a checkpoint that cannot be read for now is kept', async (context) => {
+  const folder = await temporaryFolder(context);
+  await runLinear(join(folder, 'whole'));
+  const path = join(folder, 'run');
+  const controller = new AbortController();
+  const onEvent = (event: TrainEvent) => {
+    if (event.kind === 'step' && event.step === 10) controller.abort();
+  };
+  await assert.rejects(runLinear(path, { signal: controller.signal, onEvent }));
+  for (const name of ['state.json', 'training.safetensors']) {
+    const file = join(path, 'checkpoints/step-00000010', name);
+    await rename(file, `${file}.aside`);
+    await symlink(name, file);
+    await assert.rejects(runLinear(path), isError('ioFailed', /step-00000010.*: ELOOP/));
+    await rm(file);
+    await rename(`${file}.aside`, file);
+  }
+  const events: TrainEvent[] = [];
+  await runLinear(path, { onEvent: (event) => events.push(event) });
+  assert.deepEqual(events[0], { kind: 'resumed', step: 10 });
   assert.deepEqual(await runFiles(path), await runFiles(join(folder, 'whole')));
 });
 

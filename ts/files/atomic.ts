@@ -4,6 +4,7 @@ import { lstat, open, rename, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SimgptError } from '../errors.js';
+import { errorCode } from './json.js';
 
 /**
  * A file that appears under its name whole or not at all. End it with `commit` or `abort`; both may
@@ -113,9 +114,9 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-function writeFailure(path: string, error: unknown): SimgptError {
-  const { code } = error as NodeJS.ErrnoException;
-  return new SimgptError('ioFailed', `could not write ${path}: ${code ?? String(error)}`, {
-    cause: error,
-  });
+/** What the file system refused, as one sentence with the place; an error of ours as it is. */
+export function writeFailure(path: string, error: unknown): SimgptError {
+  if (error instanceof SimgptError) return error;
+  const reason = errorCode(error) ?? String(error);
+  return new SimgptError('ioFailed', `could not write ${path}: ${reason}`, { cause: error });
 }

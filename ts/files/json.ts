@@ -28,6 +28,11 @@ export function errorCode(error: unknown): string | undefined {
     : undefined;
 }
 
+/** Whether the operating system refused something, as ENOSPC and EACCES do. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && errorCode(error) !== undefined;
+}
+
 /**
  * Reads a regular file of at most `maxBytes`. Throws `SimgptError`: `fileNotFound`, `fileInvalid`
  * (not a file, too large) or `ioFailed`.

@@ -3,10 +3,10 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { SimgptError } from '../errors.js';
-import { syncFolder, writeFileAtomic } from '../files/atomic.js';
+import { syncFolder, writeFailure, writeFileAtomic } from '../files/atomic.js';
 import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
 import { fingerprintFile } from '../dataset/input.js';
-import { errorCode, readJsonFile } from '../files/json.js';
+import { readJsonFile } from '../files/json.js';
 import type { LogMark } from './metrics_log.js';
 
 /** Size and sha256 of a file. */
@@ -82,7 +82,7 @@ export async function saveCheckpoint(
     await syncFolder(folder);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
-    throw error instanceof SimgptError ? error : ioFailure(join(folder, name), 'write', error);
+    throw writeFailure(join(folder, name), error);
   }
   return removeOlder(folder, keptWith(state));
 }
@@ -109,6 +109,7 @@ async function removeOlder(folder: string, kept: number): Promise<readonly RunSt
  */
 export async function openNewestCheckpoint(folder: string): Promise<SavedCheckpoint | undefined> {
   for (const name of (await checkpointNames(folder)).toReversed()) {
+    // Throws where the disk could not tell: only what is known to be damaged is removed.
     const found = await readCheckpointAt(join(folder, name));
     if (found === undefined) {
       await rm(join(folder, name), { recursive: true, force: true });
@@ -129,15 +130,15 @@ async function checkpointNames(folder: string): Promise<readonly string[]> {
   return names.filter((name) => /^step-\d{8,}$/.test(name)).sort();
 }
 
-/** The counters alone; undefined where they cannot be read. */
+/** The counters alone; undefined where they are missing or damaged. */
 async function readState(path: string): Promise<StoredState | undefined> {
-  try {
-    const { fields } = await readJsonFile(join(path, stateFile));
-    return fields['formatVersion'] === 1 ? (fields as unknown as StoredState) : undefined;
-  } catch (error) {
-    if (error instanceof SimgptError) return undefined;
-    throw error;
-  }
+  const file = await readJsonFile(join(path, stateFile)).catch(absentOrDamaged);
+  return file?.fields['formatVersion'] === 1 ? (file.fields as unknown as StoredState) : undefined;
+}
+
+function absentOrDamaged(error: unknown): undefined {
+  const codes = ['fileNotFound', 'fileInvalid'];
+  if (!(error instanceof SimgptError) || !codes.includes(error.code)) throw error;
 }
 
 async function readCheckpointAt(path: string): Promise<SavedCheckpoint | undefined> {
@@ -145,11 +146,6 @@ async function readCheckpointAt(path: string): Promise<SavedCheckpoint | undefin
   if (state === undefined) return undefined;
   const trainingPath = join(path, trainingFile);
   const { bytes, sha256 } = state.training;
-  const found = await fingerprintFile(trainingPath).catch(() => undefined);
+  const found = await fingerprintFile(trainingPath).catch(absentOrDamaged);
   return found?.bytes === bytes && found.sha256 === sha256 ? { state, trainingPath } : undefined;
-}
-
-function ioFailure(path: string, verb: string, error: unknown): SimgptError {
-  const reason = errorCode(error) ?? String(error);
-  return new SimgptError('ioFailed', `could not ${verb} ${path}: ${reason}`, { cause: error });
 }

@@ -1,13 +1,14 @@
-import { appendFile, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { TrainingBatch } from '../dataset/batches.js';
 import { SimgptError } from '../errors.js';
-import { syncFolder, writeFileAtomic } from '../files/atomic.js';
+import { syncFolder, writeFailure, writeFileAtomic } from '../files/atomic.js';
+import { isSystemError } from '../files/json.js';
 import { openNewestCheckpoint, saveCheckpoint, stepName } from './checkpoints.js';
 import type { RunState } from './checkpoints.js';
-import { cutTornLine, openMetricsLog } from './metrics_log.js';
+import { appendLine, cutTornLine, openMetricsLog } from './metrics_log.js';
 import type { MetricsLog } from './metrics_log.js';
 import { removeTemporaries } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
@@ -129,7 +130,7 @@ export async function runLoop(options: LoopOptions): Promise<LoopOutcome> {
     const selected = await publish(run);
     return { steps: run.at.step, selected, stoppedEarly: run.at.step < totalSteps };
   } catch (error) {
-    throw withLastCheckpoint(error, run.saved);
+    throw withLastCheckpoint(error, run);
   }
 }
 
@@ -284,14 +285,14 @@ async function recordTime(
   );
   const textsPerSecond = texts / (elapsedMs / 1000);
   const memoryBytes = process.memoryUsage.rss();
-  const line = { step, elapsedMs, texts, textsPerSecond, memoryBytes };
-  await appendFile(folder.timings, `${JSON.stringify(line)}\n`);
+  await appendLine(folder.timings, { step, elapsedMs, texts, textsPerSecond, memoryBytes });
   onEvent?.({ kind: 'timing', step, textsPerSecond });
 }
 
-function withLastCheckpoint(error: unknown, saved: Counters | null): unknown {
+function withLastCheckpoint(error: unknown, { saved, options: { folder } }: Run): unknown {
+  const failure = isSystemError(error) ? writeFailure(error.path ?? folder.path, error) : error;
   const named = ['ioFailed', 'trainingDiverged'];
-  if (!(error instanceof SimgptError) || !named.includes(error.code)) return error;
+  if (!(failure instanceof SimgptError) || !named.includes(failure.code)) return error;
   const last = saved === null ? 'there is no checkpoint yet' : `step ${saved.step} is saved`;
-  return new SimgptError(error.code, `${error.message}; ${last}`, { cause: error });
+  return new SimgptError(failure.code, `${failure.message}; ${last}`, { cause: error });
 }

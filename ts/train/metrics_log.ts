@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, truncate } from 'node:fs/promises';
+import { appendFile, open, readFile, truncate } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
 import { SimgptError } from '../errors.js';
+import { writeFailure } from '../files/atomic.js';
 import { canonicalJson } from '../files/canonical_json.js';
 import type { JsonValue } from '../files/canonical_json.js';
 import { errorCode, isMissing } from '../files/json.js';
@@ -59,6 +60,14 @@ export async function openMetricsLog(path: string, mark?: LogMark): Promise<Metr
   };
 }
 
+/** Appends a line that need not survive a power cut. Throws SimgptError `ioFailed`. */
+export async function appendLine(
+  path: string,
+  line: Readonly<Record<string, number>>,
+): Promise<void> {
+  await guarded(path, () => appendFile(path, `${JSON.stringify(line)}\n`));
+}
+
 /** Cuts what a kill left of a file's last line, so that the next one starts on its own. */
 export async function cutTornLine(path: string): Promise<void> {
   const bytes = await guarded(path, () => readFile(path)).catch((error: unknown) => {
@@ -97,8 +106,6 @@ async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof SimgptError || errorCode(error) === undefined) throw error;
-    throw new SimgptError('ioFailed', `could not write ${path}: ${errorCode(error)}`, {
-      cause: error,
-    });
+    throw writeFailure(path, error);
   }
 }

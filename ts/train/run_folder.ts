@@ -2,7 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { SimgptError } from '../errors.js';
-import { syncFolder, writeFileAtomic } from '../files/atomic.js';
+import { syncFolder, writeFailure, writeFileAtomic } from '../files/atomic.js';
 import { canonicalJson } from '../files/canonical_json.js';
 import type { JsonValue } from '../files/canonical_json.js';
 import { errorCode, isJsonObject, readJsonFileIfPresent } from '../files/json.js';
@@ -35,10 +35,10 @@ export async function openRunFolder(path: string, plan: RunPlan): Promise<RunFol
   try {
     await mkdir(path, { recursive: true });
   } catch (error) {
-    throw cannotWrite(path, error);
+    throw writeFailure(path, error);
   }
   const lock = await acquireLock(join(path, 'lock'), { waitMs: 0 }).catch((error: unknown) => {
-    throw error instanceof SimgptError ? error : cannotWrite(path, error);
+    throw writeFailure(path, error);
   });
   try {
     const known = await readJsonFileIfPresent(join(path, planFile));
@@ -51,7 +51,7 @@ export async function openRunFolder(path: string, plan: RunPlan): Promise<RunFol
     }
   } catch (error) {
     await lock[Symbol.asyncDispose]();
-    throw error instanceof SimgptError ? error : cannotWrite(path, error);
+    throw writeFailure(path, error);
   }
   return {
     path,
@@ -76,7 +76,7 @@ const ownNames = new Set(['checkpoints', 'models', 'lock']);
 async function expectRunOrNothing(path: string): Promise<void> {
   const names = await readdir(path).catch((error: unknown): string[] => {
     if (errorCode(error) === 'ENOENT') return [];
-    throw cannotWrite(path, error);
+    throw writeFailure(path, error);
   });
   const started = names.includes(planFile) || names.every((name) => isOwn(name));
   if (started) return;
@@ -136,9 +136,4 @@ export async function removeTemporaries(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (isTemporary(name)) await rm(join(folder, name), { recursive: true, force: true });
   }
-}
-
-function cannotWrite(path: string, error: unknown): SimgptError {
-  const reason = errorCode(error) ?? String(error);
-  return new SimgptError('ioFailed', `could not write ${path}: ${reason}`, { cause: error });
 }

@@ -6,6 +6,7 @@ import { exportCheckpoint } from '../encoder/export.js';
 import type { ExportOptions } from '../encoder/export.js';
 import { packTexts } from '../encoder/pack.js';
 import { SimgptError } from '../errors.js';
+import { writeFailure } from '../files/atomic.js';
 import { runJob } from '../native.js';
 import type { NativeTrainingEncoder } from '../native.js';
 import type { NativeAccumulateResult, NativeStepOptions } from '../native_training.js';
@@ -151,7 +152,9 @@ export async function saveSession(
 ): Promise<void> {
   const { native, checkpoint, testHead } = session;
   const path = resolve(target);
-  const work = await mkdtemp(join(dirname(path), '.simgpt-save-'));
+  const work = await mkdtemp(join(dirname(path), '.simgpt-save-')).catch((error: unknown) => {
+    throw writeFailure(path, error);
+  });
   try {
     const weights = join(work, 'model.safetensors');
     await runJob(signal, (token) => native.saveTensors(weights, 'weights', '', token));
