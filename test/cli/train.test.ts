@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, readFile, readdir } from 'node:fs/promises';
+import { appendFile, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -151,6 +151,26 @@ test('a student with a smaller vocabulary; a warm-up too long is said before any
   assert.ok(tokens! > 10 && tokens! < 54, `${tokens} tokens`);
 });
 
+test('columns by any name, grades among them; by position where asked', async (context) => {
+  const { args, to, data, output } = await cliScene(context);
+  const text = await readFile(data, 'utf8');
+  const one = [...args, '--max-steps', '1'];
+  await writeFile(data, text.replace(/^.*\n/, 'premise\tentailed\tcontradicting\n'));
+  const unnamed = await runSimgpt(one);
+  assert.equal(unnamed.code, 1);
+  assert.match(unnamed.stderr, /line 1: expected a column anchor or sent0 \(or --columns anchor=/);
+  const placed = await runSimgpt([...one, '--by-position', 'header']);
+  assert.equal(placed.code, 0, placed.stderr);
+  const graded = text
+    .split('\n')
+    .map((line, i) => line.replace(/[^\t]*$/, i === 0 ? 'how' : `${i}`));
+  await writeFile(data, graded.slice(0, 31).join('\n'));
+  const losses = 'losses=[{"kind":"coSent","temperature":0.05}]';
+  const grades = ['--columns', 'positiveScore=how', '--set', 'data="pairs"', '--set', losses];
+  const pairs = await runSimgpt([...to(`${output}-graded`), '--max-steps', '1', ...grades]);
+  assert.equal(pairs.code, 0, pairs.stderr);
+});
+
 test('usage: one sentence, exit code 2', async (context) => {
   const { args, data } = await cliScene(context);
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
@@ -162,7 +182,8 @@ test('usage: one sentence, exit code 2', async (context) => {
     [[...args, '--reference', 'x'], /expected no reference for this recipe, received x/],
     [[...args, '--set', 'batchSize'], /expected name=json, received batchSize/],
     [[...args, '--weight', '1', '--weight', '2'], /expected one --weight for each of 1 --data/],
-    [[...args, '--column', 'negative=x'], /expected a role out of id, anchor/],
+    [[...args, '--column', 'negative=x'], /expected NAME=COLUMN, NAME out of anchor, positive/],
+    [[...args, '--seed', '1,2,1'], /field seeds: expected seeds that differ, received \[1,2,1\]/],
   ];
   for (const [wrong, message] of cases) {
     const { code, stderr } = await runSimgpt(wrong);

@@ -84,7 +84,8 @@ export async function sweepKills(
 
 /** One sentence that says what could not be done, and exit code 1. */
 function isNamedFailure({ code, stderr }: KilledRun): boolean {
-  return code === 1 && /^simgpt: .*could not .*: E[A-Z]+(?:; .*)?$/m.test(stderr);
+  // The addon says it in the system's words.
+  return code === 1 && /^simgpt: .*(?:could not|cannot) .*: [A-Z][\w -]+(?:; .*)?$/m.test(stderr);
 }
 
 function pointsOf(total: number, count: number | undefined, seed: number): readonly number[] {

@@ -64,4 +64,9 @@ export const rows: Readonly<Record<string, SoakRow>> = {
     full: 200,
     run: ({ count = 200, ...ground }) => trainingKills({ ...ground, count }),
   },
+  J4train: {
+    what: 'file operations of a training run from which on the disk is full',
+    full: 200,
+    run: ({ count = 200, ...ground }) => trainingKills({ ...ground, count, errno: 28 }),
+  },
 };

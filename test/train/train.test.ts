@@ -95,6 +95,25 @@ test('a finished run says so and does nothing; changed data or recipe is refused
   );
 });
 
+test('other columns of the same bytes are other data', async (context) => {
+  const { options, data, output } = await trainingScene(context);
+  const read = (positive: string, hardNegative: string) => ({
+    ...options,
+    maxSteps: 1,
+    data: [{ path: data, columns: { positive, hardNegatives: [hardNegative] } }],
+  });
+  await trainWith(openLinear, read('sent1', 'hard_neg'));
+  await assert.rejects(
+    trainWith(openLinear, read('hard_neg', 'sent1')),
+    isError('outputExists', /data\.files\.0\.reading\.columns\.hardNegatives\.0 was "hard_neg"/),
+  );
+  const plan = await readFile(join(output, 'run.json'), 'utf8');
+  assert.match(
+    plan,
+    /"reading":\{"columns":\{"hardNegatives":\["hard_neg"\],"positive":"sent1"\}\}/,
+  );
+});
+
 test('several seeds: a folder each, their mean and spread', async (context) => {
   const { options, output } = await trainingScene(context);
   const settings = { ...options.settings, seeds: [3, 4, 5] };

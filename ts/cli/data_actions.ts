@@ -182,7 +182,11 @@ function rewriteOptions(path: string, flags: DataFlags): RewriteOptions {
 }
 
 function inputsOf(paths: readonly string[], flags: DataFlags): ExampleInputs {
-  return { paths, reading: readingOf(flags, interruptSignal()), strict: flags.strict };
+  return {
+    paths,
+    reading: { ...readingOf(flags), signal: interruptSignal() },
+    strict: flags.strict,
+  };
 }
 
 /** For a file that is read more than once: the check that it stayed as it was. */

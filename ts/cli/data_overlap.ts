@@ -16,7 +16,7 @@ import { printJson, printResult } from './print.js';
 /** Compares the files with the STS sets, stores the report, and where asked the rows that are clean. */
 export async function overlap(paths: readonly string[], flags: DataFlags): Promise<void> {
   const signal = interruptSignal();
-  const inputs = { paths, reading: readingOf(flags, signal), strict: flags.strict };
+  const inputs = { paths, reading: { ...readingOf(flags), signal }, strict: flags.strict };
   const exclude = flags.exclude === undefined ? undefined : { ...inputs, output: flags.exclude };
   if (exclude !== undefined) {
     await expectRewritable(exclude, flags.overwrite === true);

@@ -26,7 +26,7 @@ export function exampleOptions(): Option[] {
 }
 
 /** The flags as options of reading. */
-export function readingOf(flags: ExampleFlags, signal: AbortSignal): ReadExamplesOptions {
+export function readingOf(flags: ExampleFlags): Omit<ReadExamplesOptions, 'signal'> {
   const { inputFormat: format, columns, byPosition, keepEmpty } = flags;
-  return { format, columns: exampleColumns(columns), byPosition, keepEmpty, signal };
+  return { format, columns: exampleColumns(columns), byPosition, keepEmpty };
 }

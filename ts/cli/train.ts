@@ -8,6 +8,8 @@ import type { Settings } from '../train/recipe_schema.js';
 import type { Spread } from '../train/seeds.js';
 import type { RunEvent, TrainOptions, TrainResult } from '../train/train.js';
 import type { TrainingFile } from '../train/training_data.js';
+import { exampleOptions, readingOf } from './example_options.js';
+import type { ExampleFlags } from './example_options.js';
 import { exitCodes } from './exit_codes.js';
 import { interruptSignal } from './interrupt.js';
 import { integerArgument } from './model_options.js';
@@ -15,12 +17,11 @@ import { printJson } from './print.js';
 import { forTerminalLine } from './terminal.js';
 import { showTraining } from './train_progress.js';
 
-interface TrainFlags {
+interface TrainFlags extends ExampleFlags {
   readonly model?: string;
   readonly revision?: string;
   readonly data: readonly string[];
   readonly weight?: readonly number[];
-  readonly column?: Readonly<Record<string, string>>;
   readonly output: string;
   readonly dev?: string;
   readonly test?: string;
@@ -94,9 +95,9 @@ export function register(program: Command): void {
     )
     .option('--set <name=json>', 'any setting of the recipe; may be repeated', setting)
     .option('--weight <n>', 'how often an epoch holds the rows of each --data, in order', weights)
-    .option('--column <role=name>', 'which column is the anchor, positive, hardNegatives …', column)
     .option('--seed <n,n>', 'one seed, or several for mean and spread', seedList)
     .option('--learning-rate <x>', 'instead of the recipe’s', positiveNumber);
+  for (const option of exampleOptions()) command.addOption(option);
   const integers: readonly (readonly [flags: string, text: string, least?: number])[] = [
     ['--max-steps <n>', 'end there, the schedule too'],
     ['--batch-size <n>', 'examples in a step'],
@@ -131,7 +132,7 @@ Examples
     --head none --data triples.tsv --dev sts --test sts --output run
   simgpt train simcse-unsup --model M --data sentences.txt.gz --output run --max-steps 1000
   simgpt train simcse-sup --model M --data a.jsonl --data b.jsonl --weight 1 --weight 0.5 \\
-    --column anchor=premise --set maxTokens=64 --seed 1,2,3 --output runs
+    --columns anchor=premise --set maxTokens=64 --seed 1,2,3 --output runs
 `;
 
 function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
@@ -152,23 +153,10 @@ function seedList(text: string): readonly number[] {
   return text.split(',').map((part) => integerArgument(0, most)(part.trim()));
 }
 
-function named(text: string, what: string): readonly [name: string, value: string] {
-  const at = text.indexOf('=');
-  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw new InvalidArgumentError(`expected ${what}, received ${text}`);
-}
-
-function column(text: string, earlier: Readonly<Record<string, string>> | undefined) {
-  const [role, name] = named(text, 'role=name');
-  const roles = ['id', 'anchor', 'positive', 'hardNegatives', 'group', 'task', 'source'];
-  if (!roles.includes(role)) {
-    throw new InvalidArgumentError(`expected a role out of ${roles.join(', ')}, received ${role}`);
-  }
-  return { ...earlier, [role]: name };
-}
-
 function setting(text: string, earlier: Readonly<Record<string, unknown>> | undefined) {
-  const [name, json] = named(text, 'name=json');
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError(`expected name=json, received ${text}`);
+  const [name, json] = [text.slice(0, at), text.slice(at + 1)];
   try {
     return { ...earlier, [name]: JSON.parse(json) as unknown };
   } catch {
@@ -223,21 +211,15 @@ function settingsOf(flags: TrainFlags): Partial<Settings> {
   return { ...flags.set, ...Object.fromEntries(stated) };
 }
 
-function dataFiles({ data, weight = [], column: columns }: TrainFlags): readonly TrainingFile[] {
+function dataFiles(flags: TrainFlags): readonly TrainingFile[] {
+  const { data, weight = [] } = flags;
   if (weight.length > 0 && weight.length !== data.length) {
     throw new RangeError(
       `expected one --weight for each of ${data.length} --data, received ${weight.length}`,
     );
   }
-  const { hardNegatives, ...single } = columns ?? {};
-  return data.map((path, i) => ({
-    path,
-    weight: weight[i],
-    columns: {
-      ...single,
-      ...(hardNegatives === undefined ? {} : { hardNegatives: hardNegatives.split(',') }),
-    },
-  }));
+  const reading = readingOf(flags);
+  return data.map((path, i) => ({ path, weight: weight[i], ...reading }));
 }
 
 function describe({ output, runs, summary, data }: TrainResult): string {

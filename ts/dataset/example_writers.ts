@@ -3,6 +3,8 @@ import { createAtomicFile } from '../files/atomic.js';
 import { canonicalJson } from '../files/canonical_json.js';
 import type { JsonValue } from '../files/canonical_json.js';
 import { csvField, csvText, isFormula } from '../files/csv.js';
+import { exampleRoles } from './training_example.js';
+import type { TrainingExample } from './training_example.js';
 
 /** The forms that examples are written in. */
 export type WrittenFormat = 'jsonl' | 'parquet' | 'csv';
@@ -11,21 +13,13 @@ export type WrittenFormat = 'jsonl' | 'parquet' | 'csv';
 export const writtenFormats: readonly WrittenFormat[] = ['jsonl', 'parquet', 'csv'];
 
 /** An example to be written: one that was read, or one that was generated. */
-export interface WritableExample {
-  readonly id: string;
-  readonly anchor: string;
-  readonly positive: string;
-  readonly hardNegatives: readonly string[];
-  readonly positiveScore?: number | undefined;
-  readonly negativeScore?: number | undefined;
-  readonly instruction?: string | undefined;
-  readonly task?: string | undefined;
-  readonly group?: string | undefined;
+export interface WritableExample extends Omit<
+  TrainingExample,
+  'line' | 'source' | 'provenance' | 'replaced' | 'problem'
+> {
   readonly source?: string | undefined;
   /** A value, or its JSON. */
   readonly provenance?: string | JsonValue | undefined;
-  /** A JSON line that jsonl takes as it is. */
-  readonly record?: string | undefined;
 }
 
 export interface WriteExamplesOptions {
@@ -86,7 +80,7 @@ export async function writeExamples(
 export function exampleLine(row: WritableExample): string {
   const { provenance, record: _record, ...fields } = row;
   const members: Record<string, JsonValue> = {};
-  for (const name of memberNames) {
+  for (const name of exampleRoles) {
     const value = fields[name];
     if (value !== undefined) {
       members[name] = value;
@@ -96,19 +90,6 @@ export function exampleLine(row: WritableExample): string {
     typeof provenance === 'string' ? (JSON.parse(provenance) as JsonValue) : provenance;
   return canonicalJson(origin === undefined ? members : { ...members, provenance: origin });
 }
-
-const memberNames = [
-  'id',
-  'anchor',
-  'positive',
-  'hardNegatives',
-  'positiveScore',
-  'negativeScore',
-  'instruction',
-  'task',
-  'group',
-  'source',
-] as const;
 
 const charactersPerWrite = 1 << 20;
 

@@ -48,6 +48,20 @@ export interface ExampleColumns {
   readonly source?: string | undefined;
 }
 
+/** What a field or column can hold: the names of {@link ExampleColumns}, and of a written example. */
+export const exampleRoles = [
+  'anchor',
+  'positive',
+  'hardNegatives',
+  'id',
+  'positiveScore',
+  'negativeScore',
+  'instruction',
+  'task',
+  'group',
+  'source',
+] as const satisfies readonly (keyof ExampleColumns)[];
+
 /** How the rows of a file become examples, whatever its form. */
 export interface ExampleRules {
   readonly columns?: ExampleColumns | undefined;

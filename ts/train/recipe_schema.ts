@@ -78,7 +78,10 @@ export const settingsSchema = z.strictObject({
   maxTokens: z.int().min(3).nullable(),
   /** Null: what the model's config says. */
   dropout: z.strictObject({ hidden: share.lt(1), attention: share.lt(1) }).nullable(),
-  seeds: z.array(z.int().min(0).max(Number.MAX_SAFE_INTEGER)).min(1),
+  seeds: z
+    .array(z.int().min(0).max(Number.MAX_SAFE_INTEGER))
+    .min(1)
+    .refine((seeds) => new Set(seeds).size === seeds.length, 'seeds that differ'),
   evaluateEvery: count,
   selection: z.array(z.enum(selectionSets)).min(1),
   /** Evaluations without a better score before the run stops; null for never. */

@@ -5,6 +5,8 @@ import { readExamples } from '../dataset/examples.js';
 import type { ReadExamplesOptions } from '../dataset/examples.js';
 import type { TrainingExample } from '../dataset/training_example.js';
 import { SimgptError } from '../errors.js';
+import { withoutUndefined } from '../files/canonical_json.js';
+import type { JsonValue } from '../files/canonical_json.js';
 import type { BadRow } from '../files/quarantine.js';
 import { fingerprintFile } from '../dataset/input.js';
 import type { FileFingerprint } from './checkpoints.js';
@@ -43,6 +45,8 @@ export interface DataFile extends FileFingerprint {
   readonly name: string;
   readonly weight: number;
   readonly rows: number;
+  /** How its rows were read, where that was said. */
+  readonly reading?: { readonly [option: string]: JsonValue } | undefined;
 }
 
 export interface ReadTrainingDataOptions {
@@ -94,7 +98,8 @@ export async function readTrainingData(options: ReadTrainingDataOptions): Promis
     counts.used += examples.length;
     sources.push({ examples: options.data === 'texts' ? paired(examples) : examples, weight });
     const rows = counts.read - before;
-    files.push({ name: basename(path), weight, rows, ...(await fingerprintFile(path)) });
+    const fingerprint = await fingerprintFile(path, signal);
+    files.push({ name: basename(path), weight, rows, ...fingerprint, ...statedReading(reading) });
   }
   if (counts.used === 0) {
     const names = files.map(({ name }) => name).join(', ');
@@ -103,6 +108,17 @@ export async function readTrainingData(options: ReadTrainingDataOptions): Promis
     throw new SimgptError('dataInvalid', `expected rows to train on in ${names}, found none${why}`);
   }
   return { sources, badRows, files, counts: { ...counts, bad: badRows.length } };
+}
+
+/** Other columns make other examples of the same bytes, so that a run is a function of them too. */
+function statedReading({
+  columns = {},
+  ...others
+}: Omit<ReadExamplesOptions, 'signal' | 'keepRecords'>): Pick<DataFile, 'reading'> {
+  const named = Object.values(columns).some((name) => name !== undefined);
+  const all = withoutUndefined({ ...others, ...(named ? { columns } : {}) });
+  const reading = all as Exclude<DataFile['reading'], undefined>;
+  return Object.keys(reading).length === 0 ? {} : { reading };
 }
 
 type Shape = (
