@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/core/AutogradState.h>
 
 #include <string>
 
@@ -9,6 +10,20 @@
 
 namespace simgpt::compat {
 namespace {
+
+// While one lives, the calling thread's backward passes use no other thread.
+class OneThread {
+ public:
+  OneThread() : before_(c10::AutogradState::get_tls_state().get_multithreading_enabled()) {
+    c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
+  }
+  ~OneThread() { c10::AutogradState::get_tls_state().set_multithreading_enabled(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  bool before_;
+};
 
 c10::OperatorHandle find_operator(const char* name, const char* overload, size_t arity) {
   auto handle = c10::Dispatcher::singleton().findSchema({name, overload});
@@ -72,6 +87,11 @@ at::Tensor cuda_varlen_attention(const at::Tensor& q, const at::Tensor& k, const
       q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), /*bias=*/std::nullopt, cu_seqlens, cu_seqlens,
       max_seqlen, max_seqlen, /*dropout_p=*/0.0, /*custom_mask_type=*/0));
   return out.squeeze(0);
+}
+
+void backward(const at::Tensor& root, const at::Tensor& gradient) {
+  const OneThread here;
+  root.backward(gradient);
 }
 
 }  // namespace simgpt::compat

@@ -29,4 +29,9 @@ at::Tensor onednn_linear_add(const at::Tensor& x, const at::Tensor& other,
 at::Tensor cuda_varlen_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                  const at::Tensor& cu_seqlens, int64_t max_seqlen);
 
+// Adds the gradient of <root, gradient> to the leaves of its graph, on the calling thread alone; an
+// undefined gradient is 1. LibTorch's engine starts a thread for each device at the process's first
+// backward pass and never again: where that was before CUDA was opened, CUDA has none.
+void backward(const at::Tensor& root, const at::Tensor& gradient);
+
 }  // namespace simgpt::compat

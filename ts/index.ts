@@ -42,7 +42,7 @@ export type {
 } from './train/loss.js';
 export { Optimizer } from './train/optimizer.js';
 export type { OptimizerOptions, StepOptions } from './train/optimizer.js';
-export type { TrainingOptions, Trains } from './train/training_options.js';
+export type { TrainingCompute, TrainingOptions, Trains } from './train/training_options.js';
 export { SimgptError, errorCodes } from './errors.js';
 export type { ErrorCode } from './errors.js';
 export { averageRanks, pearson, spearman } from './evaluate/metrics.js';

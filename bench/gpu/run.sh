@@ -52,4 +52,5 @@ if [ "$device" = cuda ] || [ -e "$root/node.xz" ]; then
   export LD_LIBRARY_PATH
 fi
 "$node" "$root/bench/gpu/check.mjs" --device "$device"
+"$node" "$root/bench/gpu/train.mjs" --device "$device" --model "$model" ${quick:+"$quick"}
 "$node" "$root/bench/gpu/throughput.mjs" --device "$device" --model "$model" ${quick:+"$quick"}

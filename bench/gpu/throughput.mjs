@@ -3,11 +3,10 @@
 //
 // Equal lengths, then the distinct sentences of the STS sets; float32, then half precision. Both
 // start from texts and end with float32 vectors in host memory.
-import { readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gunzipSync } from 'node:zlib';
 import { gpuOptions } from './options.mjs';
+import { stsTexts } from './sts_texts.mjs';
 
 const { device, model, quick } = gpuOptions();
 // Read by the harness when it is imported.
@@ -60,7 +59,7 @@ async function compare(precision, peerPrecision, leastCosine) {
       const flop = flopPerToken(length) * tokensPerCall;
       await measure({ own, peer, leastCosine, name: `S=${length}`, texts, flop });
     }
-    const texts = stsTexts();
+    const texts = stsTexts(root).slice(0, quick ? 200 : undefined);
     await measure({ own, peer, leastCosine, name: 'STS distinct texts', texts });
   } finally {
     await own[Symbol.asyncDispose]();
@@ -94,12 +93,4 @@ async function measure({ own, peer, leastCosine, name, texts, flop }) {
   const units = texts.length;
   const title = `${device} ${name}, ${units} texts, peer's batch ${best.batch}`;
   reportCase({ name: title, samples, units, unit: 'sentences', extra }, { rowsFile: undefined });
-}
-
-function stsTexts() {
-  const packed = readFileSync(join(root, 'sts.tsv.gz'));
-  const rows = gunzipSync(packed).toString('utf8').trimEnd().split('\n');
-  const columns = rows.map((row) => row.split('\t'));
-  const texts = [...new Set(columns.flatMap((fields) => fields.slice(-2)))];
-  return quick ? texts.slice(0, 200) : texts;
 }

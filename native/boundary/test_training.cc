@@ -4,9 +4,9 @@
 
 #include <cmath>
 
+#include "../train/draw_operators.h"
 #include "../train/draws.h"
 #include "../train/kernels.h"
-#include "../train/reference.h"
 #include "../train/trainable.h"
 #include "arguments.h"
 #include "encoder_spec.h"
@@ -57,7 +57,7 @@ TrainSpec train_spec(const EncoderSpec& encoder, const Fields& fields) {
 // { exampleIds, roles, dropoutSeed?, step?, chunkTokens?, mlmWeight?, engine, change?, delta?,
 //   changeAll?, evaluate? }
 struct Probe {
-  bool reference = false, evaluates = false, interrupts = false;
+  bool operators = false, evaluates = false, interrupts = false;
   std::vector<int64_t> example_ids, roles;
   AccumulateOptions options;
   std::string changed;  // a parameter; "": none
@@ -67,7 +67,7 @@ struct Probe {
 
 Probe probe_of(const Fields& fields) {
   Probe probe;
-  probe.reference = fields.choice<bool>("engine", {{"packed", false}, {"reference", true}});
+  probe.operators = fields.choice<bool>("engine", {{"packed", false}, {"operators", true}});
   probe.evaluates = fields.boolean_or("evaluates", false);
   probe.interrupts = fields.boolean_or("interrupts", false);
   probe.example_ids = integers(fields, "exampleIds");
@@ -135,8 +135,9 @@ std::string interrupt(TrainableModel& model, const TrainRows& rows, const Probe&
   return "none";
 }
 
-ProbeResult run_probe(const TrainSpec& spec, const Probe& probe, TrainRows rows,
+ProbeResult run_probe(TrainSpec spec, const Probe& probe, TrainRows rows,
                       const CancelToken& cancel) {
+  if (probe.operators) spec.encoder.backend = Backend::kReference;
   for (const int64_t id : probe.example_ids) rows.example_ids.push_back(static_cast<uint32_t>(id));
   for (const int64_t role : probe.roles) rows.roles.push_back(static_cast<uint8_t>(role));
   const auto model = TrainableModel::create(spec, cancel);
@@ -148,30 +149,19 @@ ProbeResult run_probe(const TrainSpec& spec, const Probe& probe, TrainRows rows,
         model->embed(rows, probe.options.dropout, probe.options.chunk_tokens, cancel);
     return result;
   }
-  if (probe.reference) {
-    const ReferenceResult reference =
-        reference_step(spec, model->parameters(), rows, probe.options, coupled_loss);
-    result.embeddings = reference.embeddings;
-    result.loss = reference.loss;
-    result.mlm_loss = reference.mlm_loss;
-    for (Parameter& parameter : model->parameters()) {
-      if (parameter.trainable) parameter.grad = reference.gradients.at(parameter.name);
-    }
-  } else {
-    if (probe.interrupts) result.interrupted = interrupt(*model, rows, probe);
-    const AccumulateResult done = model->accumulate(
-        rows, probe.options,
-        [&](const at::Tensor& embeddings) {
-          result.embeddings = embeddings;
-          result.loss = coupled_loss(embeddings).item<double>();
-          return loss_weights(embeddings) + embeddings.sum(0, /*keepdim=*/true);
-        },
-        cancel);
-    result.mlm_loss = done.mlm_loss;
-    result.masked = done.masked_tokens;
-    result.chunks = done.chunks;
-    result.not_finite = model->first_non_finite_gradient(cancel).value_or("");
-  }
+  if (probe.interrupts) result.interrupted = interrupt(*model, rows, probe);
+  const AccumulateResult done = model->accumulate(
+      rows, probe.options,
+      [&](const at::Tensor& embeddings) {
+        result.embeddings = embeddings;
+        result.loss = coupled_loss(embeddings).item<double>();
+        return loss_weights(embeddings) + embeddings.sum(0, /*keepdim=*/true);
+      },
+      cancel);
+  result.mlm_loss = done.mlm_loss;
+  result.masked = done.masked_tokens;
+  result.chunks = done.chunks;
+  result.not_finite = model->first_non_finite_gradient(cancel).value_or("");
   result.bytes = model->memory_bytes();
   result.parameters = model->parameters();
   result.checkpoint = model->checkpoint_tensors();
@@ -241,7 +231,7 @@ Napi::Value count(const Napi::CallbackInfo& info) {
 
 // drawWords({ seed, step, example, role, layer, site, first, count, vectors }): the words as
 // signed 32-bit numbers
-Napi::Value draw_words(const Napi::CallbackInfo& info) {
+Napi::Value words_of(const Napi::CallbackInfo& info) {
   const Fields fields(info[0], "draw");
   const auto word = [&](const char* name) {
     return static_cast<uint32_t>(fields.integer(name, 0, 0xFFFFFFFF));
@@ -259,12 +249,47 @@ Napi::Value draw_words(const Napi::CallbackInfo& info) {
   return to_int32_array(info.Env(), std::vector<int32_t>(words.begin(), words.end()));
 }
 
+// dropoutMasks({ seed, step, examples, roles, layer, site, p, count }): 0 where an element is
+// dropped, 1 where it is kept, [rows x count] by the vector kernels and by operators
+Napi::Value dropout_masks(const Napi::CallbackInfo& info) {
+  const Fields fields(info[0], "draw");
+  const DropoutKey key{static_cast<uint64_t>(fields.integer("seed", 0, kMaxInteger)),
+                       static_cast<uint32_t>(fields.integer("step", 0, 0xFFFFFFFF))};
+  const auto layer = static_cast<uint32_t>(fields.integer("layer", 0, 0xFFFF));
+  const auto site = static_cast<uint32_t>(fields.integer("site", 0, 255));
+  const uint32_t threshold = draw_threshold(fields.number("p", 0, 1));
+  const int64_t count = fields.integer("count", 1, 1 << 20);
+  const std::vector<int64_t> examples = integers(fields, "examples");
+  const std::vector<int64_t> roles = integers(fields, "roles");
+  const at::Tensor kept =
+      draw_words({at::tensor(examples, at::kLong), at::tensor(roles, at::kLong)}, key, layer, site,
+                 count)
+          .ge(static_cast<int64_t>(threshold))
+          .to(at::kInt);
+  std::vector<int32_t> packed;
+  std::vector<float> ones(static_cast<size_t>(count), 1), out(ones);
+  std::vector<uint32_t> words(static_cast<size_t>(round_to_vector(count)));
+  for (size_t row = 0; row < examples.size(); ++row) {
+    const Dropout dropout{draw_stream(key.seed, key.step, static_cast<uint32_t>(examples[row]),
+                                      static_cast<uint32_t>(roles[row]), layer, site),
+                          threshold, 1};
+    train_kernels<float>().drop(dropout, 0, count, ones.data(), out.data(), words.data());
+    packed.insert(packed.end(), out.begin(), out.end());
+  }
+  const auto* numbers = kept.const_data_ptr<int32_t>();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("kernels", to_int32_array(info.Env(), std::move(packed)));
+  object.Set("operators", to_int32_array(info.Env(), std::vector(numbers, numbers + kept.numel())));
+  return object;
+}
+
 }  // namespace
 
 void define_training_test_functions(Napi::Object exports) {
   export_function<train_step>(exports, "trainStep");
   export_function<count>(exports, "countTrainable");
-  export_function<draw_words>(exports, "drawWords");
+  export_function<words_of>(exports, "drawWords");
+  export_function<dropout_masks>(exports, "dropoutMasks");
 }
 
 }  // namespace simgpt

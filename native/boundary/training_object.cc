@@ -132,7 +132,7 @@ Napi::Value parameter(const Napi::CallbackInfo& info) {
       info.Env(), number, info.Env().Undefined(),
       [training = live_training(info), name](const CancelToken&, const ReportProgress&) {
         for (const Parameter& found : training->model().parameters()) {
-          if (found.name == name) return found.value.clone();
+          if (found.name == name) return found.value.cpu().clone();
         }
         throw Error(ErrorKind::kRange, "expected the name of a parameter, received " + name);
       },

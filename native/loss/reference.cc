@@ -6,6 +6,7 @@
 
 #include <type_traits>
 
+#include "compat.h"
 #include "loss/terms.h"
 
 namespace simgpt {
@@ -76,7 +77,7 @@ LossResult reference_loss(const LossKind& kind, const LossBatch& batch) {
   const Leaves leaves(batch);
   const at::Tensor rows = loss_rows(kind, graph_of(leaves), batch);
   const at::Tensor value = rows.sum();
-  value.backward();
+  compat::backward(value, {});
 
   LossResult result;
   result.value = value.item<double>();

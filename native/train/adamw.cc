@@ -100,8 +100,8 @@ bool is_wide(const AdamW::Moments& tensor) { return tensor.value.scalar_type() =
 
 }  // namespace
 
-AdamW::AdamW(const std::vector<Parameter>& parameters, const AdamWOptions& options)
-    : options_(options) {
+AdamW::AdamW(const std::vector<Parameter>& parameters, const AdamWOptions& options, AdamWForm form)
+    : options_(options), form_(form) {
   for (const Parameter& parameter : parameters) {
     if (!parameter.trainable) continue;
     moments_.push_back({parameter.name, parameter.value, parameter.grad,
@@ -112,6 +112,7 @@ AdamW::AdamW(const std::vector<Parameter>& parameters, const AdamWOptions& optio
 }
 
 StepResult AdamW::step(double learning_rate, std::optional<double> max_norm) {
+  if (form_ == AdamWForm::kOperators) return step_operators(learning_rate, max_norm);
   const std::vector<Block> blocks = plan_blocks(moments_);
   std::vector<double> squares(blocks.size());
   for_each_block(blocks, [&](size_t i) {

@@ -22,6 +22,10 @@ struct StepResult {
   std::optional<std::string> not_finite;  // a parameter whose gradient holds NaN or infinity
 };
 
+// kKernels: our loops, tensors on the CPU. kOperators: LibTorch's fused operator, on any device;
+// the norm is then a float32 sum per tensor, and the host waits for it once a step.
+enum class AdamWForm { kKernels, kOperators };
+
 class AdamW {
  public:
   // Moments of one trainable parameter, of its shape and dtype.
@@ -32,11 +36,13 @@ class AdamW {
   };
 
   // Moments of 0 for what is trainable in `parameters`.
-  AdamW(const std::vector<Parameter>& parameters, const AdamWOptions& options);
+  AdamW(const std::vector<Parameter>& parameters, const AdamWOptions& options,
+        AdamWForm form = AdamWForm::kKernels);
 
   // One update with gradients scaled to a global norm of at most max_norm (absent: unclipped), then
-  // gradients of 0. Where a gradient is not finite nothing changes. The norm is a float64 sum in a
-  // fixed order, and elements are updated alone: the same bits at any number of threads.
+  // gradients of 0. Where a gradient is not finite nothing changes. With kKernels the norm is a
+  // float64 sum in a fixed order, and elements are updated alone: the same bits at any number of
+  // threads.
   StepResult step(double learning_rate, std::optional<double> max_norm);
 
   std::vector<Moments>& moments() { return moments_; }
@@ -47,7 +53,10 @@ class AdamW {
   int64_t memory_bytes() const;
 
  private:
+  StepResult step_operators(double learning_rate, std::optional<double> max_norm);
+
   AdamWOptions options_;
+  AdamWForm form_;
   std::vector<Moments> moments_;
   int64_t steps_ = 0;
 };

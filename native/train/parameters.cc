@@ -15,8 +15,11 @@
 namespace simgpt {
 namespace {
 
-at::ScalarType dtype_of(const TrainSpec& spec) {
-  return spec.encoder.precision == Precision::kFloat64 ? at::kDouble : at::kFloat;
+// bfloat16 is a matter of products: parameters and their gradients stay float32.
+at::TensorOptions options_of(const TrainSpec& spec) {
+  const at::Device device(spec.encoder.backend == Backend::kCuda ? at::kCUDA : at::kCPU);
+  const bool wide = spec.encoder.precision == Precision::kFloat64;
+  return at::TensorOptions(wide ? at::kDouble : at::kFloat).device(device);
 }
 
 // Every tensor of the checkpoint under its name.
@@ -120,7 +123,7 @@ void set_initial(at::Tensor& value, const ParameterLayout& layout, const Checkpo
 // Query, key and value live one below the other in one tensor, so that they are one product.
 class Storage {
  public:
-  Storage(const TrainSpec& spec) : options_(at::TensorOptions().dtype(dtype_of(spec))) {}
+  Storage(const TrainSpec& spec) : options_(options_of(spec)) {}
 
   at::Tensor tensor(const ParameterLayout& layout, bool gradient) {
     for (int64_t part = 0; part < 3; ++part) {

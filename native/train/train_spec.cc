@@ -65,12 +65,9 @@ void check_sizes(const EncoderSpec& encoder) {
 
 void check_spec(const TrainSpec& spec) {
   const EncoderSpec& encoder = spec.encoder;
-  if (encoder.backend != Backend::kCpu) {
-    throw Error("unsupported", "expected backend 'cpu' to train on, received another");
-  }
-  if (encoder.precision == Precision::kBfloat16) {
+  if (encoder.backend == Backend::kCpu && encoder.precision == Precision::kBfloat16) {
     throw Error("unsupported",
-                "expected precision 'float32' or 'float64' to train in, received "
+                "expected precision 'float32' or 'float64' to train in on backend 'cpu', received "
                 "'bfloat16'");
   }
   expect(encoder.head == Head::kNone || encoder.pooling.size() == 1, "one pooling before a head",
@@ -85,6 +82,14 @@ void check_spec(const TrainSpec& spec) {
     check_rate("maskRate", spec.mlm->mask_rate);
     expect(spec.mlm->mask_token_id >= 0 && spec.mlm->mask_token_id < encoder.config.vocab_size,
            "maskTokenId within the vocabulary", std::to_string(spec.mlm->mask_token_id));
+  }
+}
+
+void check_masking(const AccumulateOptions& options, const TrainSpec& spec) {
+  if (options.mlm_weight > 0 && (!spec.mlm || !options.dropout)) {
+    throw Error(ErrorKind::kRange,
+                "expected a model with masked language modelling and a dropout key where its "
+                "weight is above 0");
   }
 }
 

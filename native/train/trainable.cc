@@ -11,6 +11,7 @@
 #include "train/dense_chain.h"
 #include "train/group_pass.h"
 #include "train/masked_lm.h"
+#include "train/operator_model.h"
 #include "train/train_spec.h"
 
 namespace simgpt {
@@ -73,11 +74,7 @@ class Model final : public TrainableModel {
   AccumulateResult accumulate(const TrainRows& rows, const AccumulateOptions& options,
                               const EmbeddingGradient& gradient,
                               const CancelToken& cancel) override {
-    if (options.mlm_weight > 0 && (!spec_.mlm || !options.dropout)) {
-      throw Error(ErrorKind::kRange,
-                  "expected a model with masked language modelling and a dropout key where its "
-                  "weight is above 0");
-    }
+    check_masking(options, spec_);
     prepare(rows);
     try {
       AccumulateResult result = accumulate_chunks(rows, options, gradient, cancel);
@@ -302,6 +299,7 @@ void Model<T>::accumulate_masked(const TrainRows& rows, const AccumulateOptions&
 std::unique_ptr<TrainableModel> TrainableModel::create(const TrainSpec& spec,
                                                        const CancelToken& cancel) {
   check_spec(spec);
+  if (spec.encoder.backend != Backend::kCpu) return make_operator_model(spec, cancel);
   if (spec.encoder.precision == Precision::kFloat64) {
     return std::make_unique<Model<double>>(spec, cancel);
   }

@@ -1,7 +1,8 @@
-// A BERT or RoBERTa that trains on the CPU: packed rows forwards and backwards, without autograd.
-// Equal to the reference's gradients (plain ATen, padded) in float64; the same code runs in
-// float32. Equal inputs give equal bits, whatever the number of threads; the head of masked
-// language modelling alone runs on LibTorch's operators, whose sums follow the thread count.
+// A BERT or RoBERTa that trains. On the CPU: packed rows forwards and backwards, without autograd,
+// float32 or float64. Equal inputs give equal bits, whatever the number of threads; the head of
+// masked language modelling alone runs on LibTorch's operators, whose sums follow the thread count.
+// As reference and on CUDA (operator_model.h): plain operators and autograd, in bfloat16 too; equal
+// to the packed rows' gradients in float64, with the same dropout masks bit for bit.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -32,7 +33,7 @@ struct MlmSpec {
 };
 
 struct TrainSpec {
-  // backend kCpu; precision kFloat32 or kFloat64. `head` is the head in training.
+  // precision kBfloat16 not on backend kCpu. `head` is the head in training.
   EncoderSpec encoder;
   Trains trains = Trains::kAll;
   bool fresh_head = false;           // draw the mlp head anew instead of reading it (METHODS 1.3)
@@ -105,7 +106,8 @@ class TrainableModel {
   virtual void parameters_changed() = 0;
   virtual void zero_gradients() = 0;
 
-  // [sequences, dimensions]; without a key in evaluation mode. Keeps nothing for a backward pass.
+  // [sequences, dimensions] on the CPU; without a key in evaluation mode. Keeps nothing for a
+  // backward pass.
   virtual at::Tensor embed(const TrainRows& rows, const std::optional<DropoutKey>& key,
                            int64_t chunk_tokens, const CancelToken& cancel) = 0;
   // Adds the gradient of <embeddings, gradient(embeddings)> + mlm_weight * MLM loss to every

@@ -20,7 +20,7 @@ constexpr int64_t kMostHardNegatives = 253;  // roles are bytes: anchor, positiv
 // Examples whose rows of a matrix hold NaN or infinity.
 std::vector<int64_t> bad_rows(const at::Tensor& rows) {
   std::vector<int64_t> places;
-  const at::Tensor fine = at::isfinite(rows).all(1);
+  const at::Tensor fine = at::isfinite(rows).all(1).cpu();
   if (fine.all().item<bool>()) return places;
   for (int64_t i = 0; i < fine.size(0); ++i) {
     if (!fine[i].item<bool>()) places.push_back(i);
@@ -45,6 +45,15 @@ std::optional<NotFinite> bad_loss(const LossResult& loss) {
   return NotFinite{"loss", bad_rows(loss.row_losses.unsqueeze(1))};
 }
 
+// Plain operators go with plain operators.
+bool uses_kernels(const TrainableModel& model) {
+  return model.spec().encoder.backend == Backend::kCpu;
+}
+
+LossBackend loss_backend(const TrainableModel& model) {
+  return uses_kernels(model) ? LossBackend::kFused : LossBackend::kReference;
+}
+
 // Ends a pass from within; never leaves accumulate().
 struct Stopped {};
 
@@ -52,6 +61,15 @@ at::Tensor gradient_rows(const LossResult& loss) {
   std::vector<at::Tensor> parts = {loss.d_anchors, loss.d_positives};
   if (loss.d_hard_negatives.defined()) parts.push_back(loss.d_hard_negatives);
   return at::cat(parts);
+}
+
+// Rows of other encoders, beside the embeddings; ids stay on the host, where they are checked.
+LossBatch on_device(LossBatch inputs, at::Device device) {
+  for (at::Tensor* rows : {&inputs.reference_anchors, &inputs.reference_candidates,
+                           &inputs.teacher_anchors, &inputs.teacher_candidates}) {
+    if (rows->defined()) *rows = rows->to(device);
+  }
+  return inputs;
 }
 
 void set_temperature(LossSpec& losses, double temperature) {
@@ -137,11 +155,11 @@ AccumulateOutcome Training::accumulate(const PackedTexts& texts, const Accumulat
   const auto gradient = [&](const at::Tensor& embeddings) {
     outcome.not_finite = bad_embeddings(embeddings, request.texts);
     if (outcome.not_finite) throw Stopped{};
-    LossBatch batch = request.inputs;
+    LossBatch batch = on_device(request.inputs, embeddings.device());
     batch.anchors = embeddings.narrow(0, 0, n);
     batch.positives = embeddings.narrow(0, n, n);
     if (hard > 0) batch.hard_negatives = embeddings.narrow(0, 2 * n, hard);
-    outcome.loss = compute_loss(losses, batch, LossBackend::kFused, cancel);
+    outcome.loss = compute_loss(losses, batch, loss_backend(*model_), cancel);
     outcome.not_finite = bad_loss(outcome.loss);
     if (outcome.not_finite) throw Stopped{};
     return gradient_rows(outcome.loss);
@@ -191,7 +209,8 @@ AdamW& Training::optimizer(const AdamWOptions& options) {
   } else {
     std::vector<Parameter> parameters = model_->parameters();
     if (log_temperature_) parameters.push_back(*log_temperature_);
-    optimizer_.emplace(parameters, options);
+    const AdamWForm form = uses_kernels(*model_) ? AdamWForm::kKernels : AdamWForm::kOperators;
+    optimizer_.emplace(parameters, options, form);
   }
   return *optimizer_;
 }

@@ -34,7 +34,7 @@ at::Tensor read_as(const SafetensorsFile& file, const std::string& name, const a
   if (info->dtype != file_dtype(like) || at::IntArrayRef(info->shape) != like.sizes()) {
     refuse(file, "the tensor " + name + " in this model's shape and precision");
   }
-  at::Tensor values = at::empty(like.sizes(), like.options());
+  at::Tensor values = at::empty(like.sizes(), like.scalar_type());  // on the host
   file.read(*info, values.mutable_data_ptr(), cancel);
   if (!at::isfinite(values).all().item<bool>()) refuse(file, "finite numbers in " + name);
   return values;
@@ -63,18 +63,21 @@ void check_format(const SafetensorsFile& file) {
 
 void Training::save_state(const std::string& path) const {
   std::vector<TensorView> views;
+  std::vector<at::Tensor> kept;  // what had to come from a device
   std::map<std::string, std::string> metadata = {
       {"format", kFormat}, {"version", kVersion}, {"steps", std::to_string(steps())}};
+  const auto add = [&](const std::string& name, const at::Tensor& values) {
+    kept.push_back(values.cpu());
+    views.push_back(view_of(name, kept.back()));
+  };
   for (const Parameter& parameter : model_->parameters()) {
-    if (parameter.trainable) views.push_back(view_of(kParts[0] + parameter.name, parameter.value));
+    if (parameter.trainable) add(kParts[0] + parameter.name, parameter.value);
   }
-  if (log_temperature_) {
-    views.push_back(view_of(kParts[0] + log_temperature_->name, log_temperature_->value));
-  }
+  if (log_temperature_) add(kParts[0] + log_temperature_->name, log_temperature_->value);
   if (optimizer_) {
     for (const AdamW::Moments& tensor : const_cast<AdamW&>(*optimizer_).moments()) {
-      views.push_back(view_of(kParts[1] + tensor.name, tensor.first));
-      views.push_back(view_of(kParts[2] + tensor.name, tensor.second));
+      add(kParts[1] + tensor.name, tensor.first);
+      add(kParts[2] + tensor.name, tensor.second);
     }
   }
   write_safetensors(path, views, metadata);

@@ -197,3 +197,15 @@ test('usage: one sentence, exit code 2', async (context) => {
   assert.equal(lenient.code, 3, lenient.stderr);
   assert.match(lenient.stderr, /1 bad rows in .*data\.quarantine\.jsonl$/m);
 });
+
+test('what cannot be computed is refused before anything is written', async (context) => {
+  const { args, output } = await cliScene(context);
+  const narrow = await runSimgpt([...args, '--precision', 'bfloat16']);
+  assert.equal(narrow.code, 1, narrow.stderr);
+  assert.match(narrow.stderr, /expected precision 'float32' or 'float64' in training on the CPU/);
+  await assert.rejects(readdir(output), { code: 'ENOENT' });
+  const device = await runSimgpt([...args, '--device', 'cuda', '--max-steps', '1']);
+  if (device.code === 0) return; // this machine has CUDA
+  assert.equal(device.code, 1, device.stderr);
+  assert.match(device.stderr, /expected device cuda to be usable, but /);
+});

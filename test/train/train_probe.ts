@@ -30,7 +30,8 @@ export interface TrainSettings {
 
 /** One step with a loss that couples all rows. */
 export interface StepSettings {
-  readonly engine?: 'packed' | 'reference';
+  /** 'operators': plain operators and autograd, on backend 'reference'. Default 'packed'. */
+  readonly engine?: 'packed' | 'operators';
   /** Embeds alone. */
   readonly evaluates?: boolean;
   /** Absent: no dropout. */
@@ -84,12 +85,16 @@ interface TrainingModule extends TestModule {
     train: TrainSettings,
   ): { readonly total: number; readonly trainable: number };
   drawWords(draw: Readonly<Record<string, number | boolean>>): Int32Array;
+  /** 1 where an element is kept, 0 where it is dropped; [rows, count] each. */
+  dropoutMasks(
+    draw: Readonly<Record<string, number | readonly number[]>>,
+  ): Readonly<Record<'kernels' | 'operators', Int32Array>>;
 }
 
 export const loadTrainingModule = (): TrainingModule => loadTestModule() as TrainingModule;
 
 export interface ModelOptions extends CheckpointOptions {
-  readonly precision?: 'float32' | 'float64';
+  readonly precision?: 'float32' | 'bfloat16' | 'float64';
 }
 
 export async function modelSpec(

@@ -43,6 +43,8 @@ interface TrainFlags extends ExampleFlags {
   readonly excludeOverlap?: boolean;
   readonly reference?: string;
   readonly teacher?: string;
+  readonly device: 'cpu' | 'cuda';
+  readonly precision: 'auto' | 'float32' | 'bfloat16';
   readonly threads?: number;
   readonly chunkTokens?: number;
   readonly strict?: boolean;
@@ -112,6 +114,14 @@ export function register(program: Command): void {
     command.addOption(new Option(flags, text).argParser(integerArgument(least, most)));
   }
   command
+    .addOption(
+      new Option('--device <name>', 'where to train').choices(['cpu', 'cuda']).default('cpu'),
+    )
+    .addOption(
+      new Option('--precision <name>', 'of matrix products; auto: bfloat16 on cuda, else float32')
+        .choices(['auto', 'float32', 'bfloat16'])
+        .default('auto'),
+    )
     .option('--dedupe', 'leave out rows whose texts an earlier row has')
     .option('--exclude-overlap', 'leave out rows that share a text with an evaluation set')
     .option('--strict', 'stop at the first bad row')
@@ -187,6 +197,7 @@ async function run(recipe: string, flags: TrainFlags): Promise<void> {
     excludeOverlap: flags.excludeOverlap,
     strict: flags.strict,
     reference: flags.reference,
+    compute: { device: flags.device, precision: flags.precision },
     threads: flags.threads,
     chunkTokens: flags.chunkTokens,
     signal: interruptSignal(),

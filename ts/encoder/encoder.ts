@@ -9,7 +9,7 @@ import type {
   LossValue,
 } from '../train/loss.js';
 import { accumulate, registerSession, saveSession, sessionOf } from '../train/session.js';
-import { roomFor, trainSpecOf } from '../train/training_options.js';
+import { roomFor, trainingPrecision, trainSpecOf } from '../train/training_options.js';
 import type { TrainingOptions, Trains } from '../train/training_options.js';
 import { readCheckpoint } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -25,8 +25,9 @@ export type Precision = 'float32' | 'bfloat16' | 'float64';
 
 export interface LoadOptions extends TrainingOptions {
   /**
-   * What is trained; absent: nothing, and the encoder is faster. Training runs on the CPU in
-   * float32, or in float64 for comparisons; a head 'mlp' that the model lacks is drawn anew.
+   * What is trained; absent: nothing, and the encoder is faster. Training runs in float32, on CUDA
+   * with products in bfloat16, and in float64 for comparisons ({@link TrainingCompute}); a head
+   * 'mlp' that the model lacks is drawn anew.
    */
   readonly trains?: Trains | undefined;
   /** Default 'cpu'. 'cuda' needs the CUDA plugin; there is no fallback. */
@@ -97,18 +98,6 @@ function choosePrecision(options: LoadOptions): Precision {
     );
   }
   return asked;
-}
-
-function trainingPrecision({ precision = 'auto', backend, device }: LoadOptions) {
-  if (backend === 'reference' || device === 'cuda') {
-    throw new SimgptError('unsupported', 'training runs on the CPU, on the fast backend');
-  }
-  if (precision === 'bfloat16') {
-    throw new RangeError(
-      "expected precision 'float32' or 'float64' in training, received 'bfloat16'",
-    );
-  }
-  return precision === 'auto' ? 'float32' : precision;
 }
 
 /**

@@ -21,7 +21,7 @@ const keptTexts = 1_000_000;
  * reference with dropout.
  */
 export async function openForeignEncoders(request: ModelRequest): Promise<ForeignEncoders> {
-  const { settings, signal, threads } = request;
+  const { compute, settings, signal, threads } = request;
   if (settings.reference?.dropout === true) {
     throw new SimgptError(
       'unsupported',
@@ -29,7 +29,7 @@ export async function openForeignEncoders(request: ModelRequest): Promise<Foreig
         'without it; set reference={"dropout":false}',
     );
   }
-  const load = { precision: 'float32', threads, signal } as const;
+  const load = { device: compute?.device, precision: 'float32', threads, signal } as const;
   const { reference: found } = request;
   const reference =
     found === undefined
@@ -43,6 +43,7 @@ export async function openForeignEncoders(request: ModelRequest): Promise<Foreig
 }
 
 async function openTeacher({
+  compute,
   teacher,
   texts,
   threads,
@@ -51,7 +52,8 @@ async function openTeacher({
 }: ModelRequest): Promise<SentenceEncoder | undefined> {
   if (teacher === undefined) return undefined;
   const { pooling, head } = teacher;
-  const load = { pooling, head, precision: 'float32', threads, signal } as const;
+  const { device } = compute ?? {};
+  const load = { pooling, head, device, precision: 'float32', threads, signal } as const;
   await using encoder = await Encoder.load(teacher.dir, load);
   const rowOf = distinctRows(texts());
   if (rowOf.size > keptTexts) {

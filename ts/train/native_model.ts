@@ -11,11 +11,11 @@ import type { ModelRequest, OpenModel, TrainableModel } from './trainable.js';
 const promptState = 'training.safetensors';
 
 function loadTraining(request: Omit<ModelRequest, 'texts'>): Promise<Encoder> {
-  const { checkpoint, settings, seed, threads, signal } = request;
+  const { checkpoint, compute, settings, seed, threads, signal } = request;
   return Encoder.load(checkpoint.dir, {
     pooling: checkpoint.pooling,
     ...headsOf(settings.head, checkpoint.head),
-    precision: 'float32',
+    ...compute,
     trains: settings.trains,
     dropout: settings.dropout ?? undefined,
     trainingTokens: settings.maxTokens ?? undefined,
@@ -64,9 +64,14 @@ export async function loadSelected(
   folder: string,
   request: Omit<ModelRequest, 'texts'>,
 ): Promise<Encoder> {
-  const { settings, threads, signal } = request;
+  const { compute, settings, threads, signal } = request;
   if (settings.trains.kind !== 'deepPrompt') {
-    return Encoder.load(folder, { precision: 'float32', threads, signal });
+    return Encoder.load(folder, {
+      device: compute?.device,
+      precision: 'float32',
+      threads,
+      signal,
+    });
   }
   const encoder = await loadTraining(request);
   await encoder.loadTrainingState(join(folder, promptState));

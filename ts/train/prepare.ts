@@ -25,6 +25,8 @@ import type { RunPlan } from './run_folder.js';
 import { learningRateAt } from './schedule.js';
 import { readTrainingData } from './training_data.js';
 import type { TrainingData, TrainingFile } from './training_data.js';
+import { trainingPrecision } from './training_options.js';
+import type { TrainingCompute } from './training_options.js';
 
 /** What decides a run's numbers: the same values give the same bytes. */
 export interface RunInputs {
@@ -52,11 +54,14 @@ export interface RunInputs {
   readonly strict?: boolean | undefined;
   /** The encoder that tells false negatives, where the recipe has one. */
   readonly reference?: string | undefined;
+  /** Default: our kernels on the CPU, float32. Other back ends round otherwise: other bits. */
+  readonly compute?: TrainingCompute | undefined;
 }
 
 /** A run's inputs, read and checked. */
 export interface Prepared {
   readonly checkpoint: Checkpoint;
+  readonly compute: Required<TrainingCompute>;
   /** The encoder that tells false negatives, where a loss asks one. */
   readonly reference: Checkpoint | undefined;
   readonly recipe: ResolvedRecipe;
@@ -85,6 +90,7 @@ export async function prepareRun(
   if (maxSteps !== undefined && !(Number.isSafeInteger(maxSteps) && maxSteps > 0)) {
     throw new RangeError(`expected maxSteps to be an integer > 0, received ${maxSteps}`);
   }
+  const compute = computeOf(inputs.compute);
   const recipeFile = await loadRecipe(inputs.recipe);
   const model = await resolveModel(inputs.model, { revision: inputs.revision, signal });
   const stated = inputs.settings?.pooling ?? recipeFile.settings.pooling ?? 'asModel';
@@ -117,6 +123,7 @@ export async function prepareRun(
     kind: 'train',
     recipe,
     maxSteps,
+    compute: compute.isDefault ? undefined : compute.chosen,
     model: await modelOf(checkpoint),
     reference: reference === undefined ? undefined : await modelOf(reference),
     data: {
@@ -130,6 +137,7 @@ export async function prepareRun(
   }) as RunPlan;
   return {
     checkpoint,
+    compute: compute.chosen,
     reference,
     recipe,
     data,
@@ -146,6 +154,13 @@ export async function prepareRun(
     },
     planOf: (seed, totalSteps) => ({ ...fixed, seed, totalSteps }),
   };
+}
+
+function computeOf(options: TrainingCompute = {}) {
+  const { device = 'cpu', backend = 'fast' } = options;
+  const chosen = { device, backend, precision: trainingPrecision(options) };
+  const isDefault = device === 'cpu' && backend === 'fast' && chosen.precision === 'float32';
+  return { chosen, isDefault };
 }
 
 /** A plain folder says nothing about pooling: then it is what the recipe says, else `cls`. */

@@ -44,16 +44,16 @@ export async function evaluateRun(options: {
   readonly signal?: AbortSignal | undefined;
 }): Promise<RunEvaluation> {
   const { model, prepared, seed, threads, signal } = options;
-  const { checkpoint, dev, recipe, test } = prepared;
+  const { checkpoint, compute, dev, recipe, test } = prepared;
   if (dev.length === 0 && test === undefined) return { dev: [], test: null };
-  const load = { precision: 'float32', threads, signal } as const;
+  const load = { device: compute.device, precision: 'float32', threads, signal } as const;
   await using before = await Encoder.load(checkpoint.dir, {
     ...load,
     pooling: checkpoint.pooling,
     head: checkpoint.head,
   });
   const { settings } = recipe;
-  const request = { checkpoint, settings, seed, threads, signal };
+  const request = { checkpoint, compute, settings, seed, threads, signal };
   await using after = await loadSelected(model, request);
   return {
     dev: await compareOnDev(dev, before, after, signal),

@@ -182,6 +182,7 @@ async function loopOver(
   const { settings } = prepared.recipe;
   await using model = await openModel({
     checkpoint: await startOf(prepared, folder, options.signal),
+    compute: prepared.compute,
     settings,
     seed,
     threads: options.threads,

@@ -2,6 +2,7 @@ import type { TrainingBatch } from '../dataset/batches.js';
 import type { Checkpoint } from '../encoder/checkpoint.js';
 import type { SentenceEncoder } from '../encoder/sentence_encoder.js';
 import type { Settings } from './recipe_schema.js';
+import type { TrainingCompute } from './training_options.js';
 
 /** A run's batches, each a function of its step alone. */
 export interface BatchSource {
@@ -59,6 +60,7 @@ export interface ModelRequest {
   readonly settings: Settings;
   /** Of dropout and of what is drawn anew. */
   readonly seed: number;
+  readonly compute?: TrainingCompute | undefined;
   readonly threads?: number | undefined;
   readonly chunkTokens?: number | undefined;
   /** Every list of texts of the data. */

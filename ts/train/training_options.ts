@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../encoder/checkpoint.js';
 import { inspectSafetensors } from '../encoder/safetensors.js';
+import { SimgptError } from '../errors.js';
 import { native } from '../native.js';
 import type { NativeTrainSpec } from '../native_training.js';
 
@@ -39,6 +40,39 @@ export interface TrainingOptions {
   readonly trainingTokens?: number | undefined;
   /** Masked language modelling as an auxiliary loss: the share of tokens chosen. Default none. */
   readonly mlm?: { readonly rate: number } | undefined;
+}
+
+/** Where and in which numbers a model is trained. */
+export interface TrainingCompute {
+  /** Default 'cpu'. */
+  readonly device?: 'cpu' | 'cuda' | undefined;
+  /**
+   * 'fast' (default) is our packed kernels on the CPU. 'reference' is plain operators there: what
+   * device 'cuda' runs, with the same dropout masks, and much slower.
+   */
+  readonly backend?: 'fast' | 'reference' | undefined;
+  /**
+   * Default 'auto': float32 on the CPU, bfloat16 on CUDA. With bfloat16 the matrix products are
+   * bfloat16, everything else and the weights float32; not on the CPU's fast backend.
+   */
+  readonly precision?: 'auto' | 'float32' | 'bfloat16' | 'float64' | undefined;
+}
+
+/** The precision that is meant. Throws `unsupported` for what no training backend computes in. */
+export function trainingPrecision(options: TrainingCompute): 'float32' | 'bfloat16' | 'float64' {
+  const { device = 'cpu', backend = 'fast', precision = 'auto' } = options;
+  if (device === 'cuda' && backend === 'reference') {
+    throw new SimgptError('unsupported', "expected backend 'fast' on cuda, received 'reference'");
+  }
+  if (device === 'cpu' && backend === 'fast' && precision === 'bfloat16') {
+    throw new SimgptError(
+      'unsupported',
+      "expected precision 'float32' or 'float64' in training on the CPU, received 'bfloat16': " +
+        "it is for device 'cuda' and for backend 'reference'",
+    );
+  }
+  if (precision === 'auto') return device === 'cuda' ? 'bfloat16' : 'float32';
+  return precision;
 }
 
 /** Width of the prompt's reparameterisation (METHODS 1.5). */
