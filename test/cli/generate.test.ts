@@ -153,6 +153,56 @@ test('a dry run tells calls, tokens, money and three prompts, and calls nothing'
   assert.match(result.stdout, new RegExp(`money: about ${tokens}\\.00 EUR`));
 });
 
+test('a cap in money stops the run below it, stays in force, and wants a price', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const input = await writeSentences(cwd, 40);
+  await using server = await startFakeServer({ reply: 'numbered', rates: { truncated: 0.1 } });
+  const settings = { cwd, env: { ...env, OPENAI_BASE_URL: server.baseUrl } };
+  const args = ['generate', 'simgpt', '--input', input, '--output', 'run', '--llm', 'fake-model'];
+  const refused = await runSimgpt([...args, '--max-cost', '1'], settings);
+  assert.equal(refused.code, 2, refused.stderr);
+  assert.match(
+    refused.stderr,
+    /^simgpt: expected a price table that names fake-model for --max-cost, received one of no model: give a file like \{"currency":"USD","models":\{"fake-model":\{"inputPerMillionTokens":1,"outputPerMillionTokens":4\}\}\} as --price-table\n$/,
+  );
+  assert.equal((await server.bill()).requests, 0);
+  const price = { inputPerMillionTokens: 1000, outputPerMillionTokens: 4000 };
+  const table = { currency: 'EUR', models: { 'fake-model': price } };
+  await writeFile(join(cwd, 'prices.json'), JSON.stringify(table));
+  const priced = ['--price-table', 'prices.json', '--max-cost'];
+  const paid = async (): Promise<number> => {
+    const { promptTokens, completionTokens } = await server.bill();
+    return (promptTokens * 1000 + completionTokens * 4000) / 1e6;
+  };
+  const capped = await runSimgpt([...args, ...priced, '8'], settings);
+  assert.equal(capped.code, 5, capped.stderr);
+  assert.match(
+    capped.stderr,
+    /expected at most 8\.00 EUR \(--max-cost\), \d\.\d\d EUR are spent or booked and the next call may cost \d\.\d\d EUR: raise it to go on/,
+  );
+  assert.ok((await paid()) <= 8 && (await paid()) > 2, `${await paid()}`);
+  // Neither repeating the command without it nor other prices lift it.
+  const before = await server.bill();
+  assert.equal((await runSimgpt(args, settings)).code, 5);
+  const cheap = { currency: 'EUR', models: { other: price } };
+  await writeFile(join(cwd, 'cheap.json'), JSON.stringify(cheap));
+  const other = await runSimgpt(
+    [...args.with(-1, 'other'), '--price-table', 'cheap.json', '--max-cost', '9'],
+    settings,
+  );
+  assert.equal(other.code, 2, other.stderr);
+  assert.match(
+    other.stderr,
+    /expected a price of fake-model for the cap in money, received those of other/,
+  );
+  assert.deepEqual(await server.bill(), before);
+  const whole = await runSimgpt([...args, ...priced, '100'], settings);
+  assert.ok([0, 3].includes(whole.code ?? -1), whole.stderr);
+  assert.ok((await paid()) > 8);
+  assert.match(whole.stderr, /\nmoney: \d+\.\d\d EUR(, at most \d+\.\d\d)? for fake-model\n/);
+  assert.equal((await runSimgpt(['verify', 'run'], { cwd })).code, 0);
+});
+
 test('rows come as Parquet or CSV too, and near duplicates are dropped where asked', async (t) => {
   const cwd = await temporaryFolder(t);
   const input = join(cwd, 'input.txt');

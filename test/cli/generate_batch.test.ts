@@ -73,6 +73,51 @@ test('a live run that is stopped goes on in batches; the price of a batch stands
   const dry = await runSimgpt([...args, '--dry-run', '--price-table', 'prices.json'], { cwd, env });
   const [, full, half] = /about ([\d.]+) EUR \(([\d.]+) EUR by the Batch API\)/.exec(dry.stdout)!;
   assert.equal(Number(half), Number(full) / 2);
+  // Five live calls at the full price, seven of the batch at half of it.
+  const ledger = await runSimgpt(['ledger', 'run', '--price-table', 'prices.json'], { cwd });
+  const rows = [
+    ...ledger.stdout.matchAll(/ (live|batch) +ok +(\d+) +[\d,]+ +([\d,]+) +\d+ +([\d.]+)\n/g),
+  ];
+  const counted = rows.map(([, mode, n, tokens, cost]) => [
+    mode,
+    Number(n),
+    Number(cost) / Number(tokens?.replaceAll(',', '')),
+  ]);
+  assert.deepEqual(counted, [
+    ['batch', 7, 0.5],
+    ['live', 5, 1],
+  ]);
+  assert.match(
+    ledger.stdout,
+    /money: [\d.]+ EUR for fake-model by the Batch API\nmoney: [\d.]+ EUR for fake-model\n/,
+  );
+  const { rows: kinds } = JSON.parse(
+    (await runSimgpt(['ledger', 'run', '--json'], { cwd })).stdout,
+  ) as { readonly rows: readonly { readonly mode: string }[] };
+  assert.deepEqual(
+    kinds.map(({ mode }) => mode),
+    ['batch', 'live'],
+  );
+});
+
+test('answers of a batch that were stored and not settled when a run was killed are settled', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const input = await writeSentences(cwd, 6);
+  await using server = await startFakeServer({ reply: 'numbered' });
+  const env = { OPENAI_API_KEY: undefined, OPENAI_BASE_URL: server.baseUrl };
+  const args = [...generate, '--batch-api', '--no-report', '--input', input, '--output', 'run'];
+  assert.equal((await runSimgpt(args, { cwd, env })).code, 0);
+  const path = join(cwd, 'run/journal');
+  const journal = await readFile(path);
+  const settled = journal.indexOf('"kind":"settle"');
+  await writeFile(path, journal.subarray(0, journal.lastIndexOf('\n', settled) + 1));
+  const again = await runSimgpt(args, { cwd, env });
+  assert.equal(again.code, 0, again.stderr);
+  assert.deepEqual((await server.bill()).calls, 6);
+  const verified = await runSimgpt(['verify', 'run'], { cwd });
+  assert.equal(verified.stdout, '6 rows, 0 in quarantine, 6 answers: all as it should be\n');
+  const ledger = await runSimgpt(['ledger', 'run'], { cwd });
+  assert.match(ledger.stdout, / batch +ok +6 /);
 });
 
 test('a cap ends a run in batches when what is claimed has come, and many retries warn of nothing', async (t) => {

@@ -25,8 +25,10 @@ const bills = { forcedDoubleBills: 0, secondTries: 0, avoidableDoubleBills: 0, o
 const prices = { currency: 'EUR', models: {} };
 
 function ledgerOf(text: string) {
-  const tokens = { tokens: 9, inputTokens: 5, outputTokens: 4 };
-  const rows = [{ model: text, template: text, outcome: 'ok', calls: 1, ...tokens }];
+  const used = { inputTokens: 5, outputTokens: 4 };
+  const tokens = { tokens: 9, ...used, atWorst: used };
+  const mode = 'batch' as const;
+  const rows = [{ model: text, template: text, mode, outcome: 'ok', calls: 1, ...tokens }];
   return { ...sums, ...bills, heldCalls: 0, heldTokens: 0, openCalls: 0, openTokens: 0, rows };
 }
 

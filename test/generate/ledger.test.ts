@@ -5,19 +5,24 @@ import fc from 'fast-check';
 import { openJournal } from '#dist/files/journal.js';
 import type { JournalRecord } from '#dist/files/journal.js';
 import { openLedger } from '#dist/generate/ledger.js';
-import type { Ledger } from '#dist/generate/ledger.js';
+import type { BillLine, Ledger } from '#dist/generate/ledger.js';
 import { ledgerEventOf, outcomes } from '#dist/generate/ledger_events.js';
 import { reportLedger } from '#dist/generate/ledger_report.js';
 import { applyEvent, chargeOf, emptyLedger } from '#dist/generate/ledger_state.js';
-import type { Claim, LedgerState } from '#dist/generate/ledger_state.js';
+import type { Caps, Claim, LedgerState } from '#dist/generate/ledger_state.js';
+import { costOf, moneySpent } from '#dist/generate/money.js';
 import { temporaryFolder } from '../temporary_folder.js';
 
-const caps = { tokens: 1000, calls: 12 };
+// Money of one unit a token of input, three of output: met before the tokens now and then.
+const price = { inputPerMillionTokens: 1e6, outputPerMillionTokens: 3e6, batchDiscount: 0.5 };
+const money = { most: 2000, currency: 'EUR', models: { m: price } };
+const caps = { tokens: 1000, calls: 12, money };
 const hash = 'a'.repeat(64);
 const place = { position: 0, bytes: 0 };
 
-function claimOf(id: string, attempt = 1, tokens = 100): Claim {
-  return { id, attempt, model: 'm', template: 't', tokens };
+function claimOf(id: string, attempt = 1, tokens = 100) {
+  const promptTokens = Math.floor(tokens / 2);
+  return { id, attempt, model: 'm', template: 't', tokens, promptTokens } satisfies Claim;
 }
 
 function replayed(records: readonly JournalRecord[]): LedgerState {
@@ -28,7 +33,7 @@ function replayed(records: readonly JournalRecord[]): LedgerState {
 
 /** A ledger whose journal is a list; each record is durable at once. */
 async function listLedger(
-  limits = caps,
+  limits: Caps = caps,
   log: JournalRecord[] = [],
 ): Promise<{ ledger: Ledger; log: JournalRecord[] }> {
   const append = async (record: JournalRecord): Promise<typeof place> => {
@@ -42,6 +47,7 @@ function expectSound(state: LedgerState): void {
   const { settledTokens, settledCalls, bookedTokens, bookedCalls, overrunTokens } = state.sums;
   assert.ok(settledTokens + bookedTokens - overrunTokens <= caps.tokens, 'tokens within the cap');
   assert.ok(settledCalls + bookedCalls <= caps.calls, 'calls within the cap');
+  assert.ok(moneySpent(state, money) <= money.most, 'money within the cap');
   const entries = [...state.entries.values()].flat();
   const sum = entries.reduce((total, entry) => total + chargeOf(entry), 0);
   assert.equal(settledTokens + bookedTokens, sum);
@@ -66,9 +72,19 @@ const step = fc.record({
   share: fc.double({ min: 0, max: 1, noNaN: true }),
   outcome: fc.constantFrom(...outcomes),
   isKnown: fc.boolean(),
+  isBatch: fc.boolean(),
 });
 
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
+
+function usedOf({ tokens, promptTokens = 0 }: Claim, share: number) {
+  const inputTokens = Math.floor(share * promptTokens);
+  return { inputTokens, outputTokens: Math.floor(share * (tokens - promptTokens)) };
+}
+
+function tokensOf(lines: readonly BillLine[]): number {
+  return lines.reduce((sum, line) => sum + line.inputTokens + line.outputTokens, 0);
+}
 
 /** A ledger, a provider that counts truly, and a disk that keeps a prefix when it crashes. */
 async function simulate(steps: readonly Step[]): Promise<void> {
@@ -76,7 +92,7 @@ async function simulate(steps: readonly Step[]): Promise<void> {
   let pending: { record: JournalRecord; done: () => void }[] = [];
   let inFlight: Claim[] = [];
   let waiting: Promise<unknown>[] = [];
-  const bill = new Map<string, { id: string; attempt: number; inputTokens: number }>();
+  const bill = new Map<string, BillLine & { readonly cost: number }>();
   const append = (record: JournalRecord): Promise<typeof place> =>
     new Promise((resolve) => pending.push({ record, done: () => resolve(place) }));
   const flush = async (): Promise<void> => {
@@ -91,12 +107,14 @@ async function simulate(steps: readonly Step[]): Promise<void> {
     await flush();
     return opening;
   };
-  const charge = (claim: Claim, inputTokens: number): void => {
+  const charge = (claim: Claim, share: number, isBatch: boolean): void => {
     const { id, attempt } = claim;
-    bill.set(`${id} ${attempt}`, { id, attempt, inputTokens });
+    const usage = usedOf(claim, share);
+    const cost = costOf(price, usage, isBatch ? 'batch' : 'live');
+    bill.set(`${id} ${attempt}`, { id, attempt, ...usage, cost });
   };
   let ledger = await open();
-  for (const { op, id, pick, tokens, share, outcome, isKnown } of steps) {
+  for (const { op, id, pick, tokens, share, outcome, isKnown, isBatch } of steps) {
     const [ended] = op === 'end' || op === 'book' ? inFlight.splice(pick % 8, 1) : [];
     if (op === 'claim') {
       const attempt = (ledger.state.entries.get(String(id))?.length ?? 0) + 1;
@@ -110,24 +128,27 @@ async function simulate(steps: readonly Step[]): Promise<void> {
     } else if (op === 'flush') {
       await flush();
     } else if (op === 'crash') {
-      for (const claim of inFlight) charge(claim, Math.floor(share * claim.tokens));
+      for (const claim of inFlight) charge(claim, share, isBatch);
       durable.push(...pending.slice(0, pick % (pending.length + 1)).map(({ record }) => record));
       pending = [];
       waiting = [];
       inFlight = [];
       ledger = await open();
     } else if (ended !== undefined) {
-      const used = Math.floor(share * ended.tokens);
       const isFree = outcome === 'notSent' || outcome === 'notBilled';
-      if (op === 'book' || !isFree) charge(ended, used);
-      const usage = isKnown ? { inputTokens: used, outputTokens: 0 } : null;
-      const settlement = { outcome, usage, response: outcome === 'ok' ? hash : null };
+      if (op === 'book' || !isFree) charge(ended, share, isBatch);
+      const usage = isKnown ? usedOf(ended, share) : null;
+      const response = outcome === 'ok' ? hash : null;
+      const mode = isBatch ? ('batch' as const) : undefined;
+      const settlement = { outcome, usage, response, mode };
       waiting.push(op === 'book' ? ledger.book(ended) : ledger.settle(ended, settlement));
     }
     expectSound(ledger.state);
     const { settledTokens, bookedTokens } = ledger.state.sums;
-    const billed = [...bill.values()].reduce((sum, line) => sum + line.inputTokens, 0);
-    assert.ok(settledTokens + bookedTokens >= billed, 'never below the bill');
+    const lines = [...bill.values()];
+    assert.ok(settledTokens + bookedTokens >= tokensOf(lines), 'never below the bill');
+    const cost = lines.reduce((sum, line) => sum + line.cost, 0);
+    assert.ok(moneySpent(ledger.state, money) >= cost, 'never below the bill in money');
   }
   await flush();
   // The last claims of the loop may be in flight; they end without an answer.
@@ -135,12 +156,11 @@ async function simulate(steps: readonly Step[]): Promise<void> {
   await flush();
   assert.deepEqual(replayed(durable), ledger.state);
   durable.forEach((_, i) => expectSound(replayed(durable.slice(0, i + 1))));
-  const lines = [...bill.values()].map((line) => ({ ...line, outputTokens: 0 }));
+  const lines = [...bill.values()];
   const reconciling = ledger.reconcile(lines);
   await flush();
   assert.deepEqual((await reconciling).unclaimed, []);
-  const billed = lines.reduce((sum, line) => sum + line.inputTokens, 0);
-  assert.equal(ledger.state.sums.settledTokens, billed);
+  assert.equal(ledger.state.sums.settledTokens, tokensOf(lines));
   assert.equal(ledger.state.sums.settledCalls, lines.length);
   assert.equal(ledger.state.sums.bookedTokens, 0);
   assert.equal((await ledger.reconcile(lines)).corrected, 0, 'a second time changes nothing');

@@ -1,6 +1,7 @@
 // The soak's rows about generation: kill points, money, caps.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { costOf } from '#dist/generate/money.js';
 import { openRunFolder } from '#dist/generate/run_folder.js';
 import { reconcileRun } from '#dist/generate/run_ledger.js';
 import { verifyRun } from '#dist/generate/verify.js';
@@ -10,6 +11,7 @@ import {
   codeOf,
   generateArgs,
   makeScene,
+  soakPrices,
   spentOf,
   stormyRates,
   tokensOf,
@@ -214,6 +216,13 @@ async function expectSettledToTheToken(
   return { calls: bill.calls, tokens: tokensOf(bill), forced, secondTries };
 }
 
+/** What caps are drawn up to: most, times the examples. */
+const capPerExample = {
+  calls: { flag: '--max-calls', most: 1 },
+  tokens: { flag: '--max-tokens-total', most: 130 },
+  money: { flag: '--max-cost', most: 200 },
+} as const;
+
 /** Small runs under a cap, through faults and kills: the server's bill is never above it. */
 export async function caps(
   ground: Ground & { readonly count: number; readonly examples?: number },
@@ -221,6 +230,8 @@ export async function caps(
   const { shim, root, seed, count, examples = 60 } = ground;
   const scene = await makeScene(root, examples);
   const failures: string[] = [];
+  const prices = join(root, 'prices.json');
+  await writeFile(prices, JSON.stringify(soakPrices));
   let stopped = 0;
   for (let index = 0; index < count; index += 1) {
     const folder = join(root, `capped${index}`);
@@ -231,19 +242,23 @@ export async function caps(
       rates: stormyRates,
     });
     const share = drawn(seed, index, 1, 100) / 100;
-    const isCalls = index % 2 === 0;
-    const cap = Math.ceil(share * examples * (isCalls ? 1 : 130));
-    const flags = [isCalls ? '--max-calls' : '--max-tokens-total', String(cap)];
+    const kind = (['calls', 'tokens', 'money'] as const)[index % 3]!;
+    const cap = Math.ceil(share * examples * capPerExample[kind].most);
+    const flags = [capPerExample[kind].flag, String(cap), '--price-table', prices];
     const args = generateArgs(scene, server, folder, [...flags, '--concurrency', '8']);
     for (const killAt of [drawn(seed, index + 1000, 5, 60), 0]) {
       const ended = await runKillable({ shim, below: folder, killAt, args });
       if (ended.code === 5) stopped += 1;
       const bill = await server.bill();
-      const spent = await spentOf(folder).catch(() => ({ tokens: 0, calls: 0 }));
-      const billed = isCalls ? bill.calls : tokensOf(bill);
-      const ours = isCalls ? spent.calls : spent.tokens;
+      const spent = await spentOf(folder).catch(() => ({ tokens: 0, calls: 0, money: 0 }));
+      const money = costOf(soakPrices.models['fake-model'], {
+        inputTokens: bill.promptTokens,
+        outputTokens: bill.completionTokens,
+      });
+      const billed = { calls: bill.calls, tokens: tokensOf(bill), money }[kind];
+      const ours = spent[kind];
       if (billed > cap || ours > cap || ours < billed) {
-        failures.push(`run ${index}: cap ${cap}, ledger ${ours}, bill ${billed}`);
+        failures.push(`run ${index}: cap of ${cap} in ${kind}, ledger ${ours}, bill ${billed}`);
       }
     }
     await rm(folder, { recursive: true, force: true });

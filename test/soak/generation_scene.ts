@@ -1,6 +1,7 @@
 // Runs of `simgpt generate` against the fake server, small prompts and all, for the soak and its tests.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ledgerPrices } from '#dist/generate/prices.js';
 import { readLedger } from '#dist/generate/run_ledger.js';
 import type { Bill, startFakeServer } from '../generate/fake_process.js';
 import { repoRoot } from '../shared_data.js';
@@ -87,8 +88,26 @@ export function tokensOf({ promptTokens, completionTokens }: Bill): number {
   return promptTokens + completionTokens;
 }
 
+/** What the model costs: one unit a token of its prompt, three of its answer. */
+export const soakPrices = {
+  currency: 'EUR',
+  models: { 'fake-model': { inputPerMillionTokens: 1e6, outputPerMillionTokens: 3e6 } },
+} as const;
+
+export interface Spent {
+  readonly tokens: number;
+  readonly calls: number;
+  readonly money: number;
+}
+
 /** Settled and booked together, as the journal has them now. */
-export async function spentOf(folder: string): Promise<{ tokens: number; calls: number }> {
-  const { settledTokens, bookedTokens, settledCalls, bookedCalls } = await readLedger(folder);
-  return { tokens: settledTokens + bookedTokens, calls: settledCalls + bookedCalls };
+export async function spentOf(folder: string): Promise<Spent> {
+  const ledger = await readLedger(folder);
+  const { settledTokens, bookedTokens, settledCalls, bookedCalls } = ledger;
+  const costs = ledgerPrices(ledger, soakPrices).map(({ cost }) => cost!.atMost);
+  return {
+    tokens: settledTokens + bookedTokens,
+    calls: settledCalls + bookedCalls,
+    money: costs.reduce((sum, cost) => sum + cost, 0),
+  };
 }

@@ -32,6 +32,7 @@ export interface GenerationFlags {
   readonly limit?: number;
   readonly maxTokensTotal?: number;
   readonly maxCalls?: number;
+  readonly maxCost?: number;
   readonly concurrency: number;
   readonly requestsPerMinute?: number;
   readonly tokensPerMinute?: number;
@@ -102,6 +103,9 @@ export function generationOptions(): Option[] {
     integer('--limit <n>', 'only the first rows of the input', 1),
     integer('--max-tokens-total <n>', 'never spend more tokens, whatever happens', 0),
     integer('--max-calls <n>', 'never pay for more calls', 0),
+    new Option('--max-cost <amount>', 'never spend more, by the price table').argParser(
+      amountArgument,
+    ),
     integer('--concurrency <n>', 'calls in flight', 1, 4096).default(64),
     integer('--requests-per-minute <n>', 'at most (default: what the server asks for)', 1),
     integer('--tokens-per-minute <n>', 'at most, prompts and output limits together', 1),
@@ -133,6 +137,11 @@ function shareArgument(text: string): number {
   const value = /^\d(\.\d{1,6})?$/.test(text) ? Number(text) : NaN;
   if (value > 0 && value <= 1) return value;
   throw new InvalidArgumentError(`expected a similarity > 0 and <= 1, received ${text}`);
+}
+
+function amountArgument(text: string): number {
+  if (/^\d{1,9}(\.\d{1,9})?$/.test(text)) return Number(text);
+  throw new InvalidArgumentError(`expected an amount such as 2.50, received ${text}`);
 }
 
 function settingArgument(

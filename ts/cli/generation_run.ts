@@ -5,6 +5,7 @@ import { formatOfName } from '../dataset/input.js';
 import { canonicalHash, withoutUndefined } from '../files/canonical_json.js';
 import type { GenerateOptions, GenerateResult } from '../generate/generate.js';
 import type { GenerationInput } from '../generate/input_rows.js';
+import type { MoneyCap } from '../generate/money.js';
 import type { PriceTable } from '../generate/prices.js';
 import type { Provider } from '../generate/provider.js';
 import type { Recipe } from '../generate/recipe.js';
@@ -38,6 +39,7 @@ export async function runGeneration(
   const model = modelOf(flags);
   await using likeness = await likenessOf(flags);
   const run = await prepareRun(recipeName, model, flags, likeness, readInput);
+  const money = await moneyCapOf(flags, model);
   if (flags.dryRun === true) {
     await printEstimate(run, flags);
     return undefined;
@@ -54,7 +56,7 @@ export async function runGeneration(
     filters: likeness.filters,
     otherFiles: otherFilesOf(flags),
     folder: flags.output,
-    caps: { tokens: flags.maxTokensTotal, calls: flags.maxCalls },
+    caps: { tokens: flags.maxTokensTotal, calls: flags.maxCalls, money },
     baseUrl: server.baseUrl,
     dispatcher: await dispatcherOf(server, flags),
     clock: (await import('../generate/clock.js')).systemClock,
@@ -99,6 +101,15 @@ async function pricesOf({ priceTable }: GenerationFlags): Promise<PriceTable | u
   if (priceTable === undefined) return undefined;
   const { readPrices } = await import('../generate/prices.js');
   return readPrices(priceTable);
+}
+
+async function moneyCapOf(
+  { maxCost, priceTable }: GenerationFlags,
+  model: string,
+): Promise<MoneyCap | undefined> {
+  if (maxCost === undefined) return undefined;
+  const { moneyCap, readPrices } = await import('../generate/prices.js');
+  return moneyCap(maxCost, await readPrices(priceTable), model);
 }
 
 /** The second form of the rows that the flags ask for. */

@@ -2,7 +2,8 @@
 import type { Estimate } from '../generate/estimate.js';
 import type { GenerateResult } from '../generate/generate.js';
 import type { LedgerReport } from '../generate/ledger_report.js';
-import { ledgerPrices, priceOf } from '../generate/prices.js';
+import { moneyText } from '../generate/money.js';
+import { ledgerPrices, priceOf, rowCost } from '../generate/prices.js';
 import type { PriceTable } from '../generate/prices.js';
 import type { Commit } from '../generate/run_records.js';
 import { count, table } from './table.js';
@@ -49,18 +50,8 @@ function describeCommit({ files, quarantined, units }: Commit, folder: string): 
 
 /** The ledger as a table, then its sums and what was paid twice. */
 export function describeLedger(report: LedgerReport, prices?: PriceTable): string {
-  const head = ['model', 'template', 'outcome', 'calls', 'tokens', 'in', 'out'];
-  const body = report.rows.map((row) => [
-    forTerminalLine(row.model, 40),
-    forTerminalLine(row.template, 40),
-    row.outcome,
-    count(row.calls),
-    count(row.tokens),
-    count(row.inputTokens),
-    count(row.outputTokens),
-  ]);
   const lines = [
-    ...table([head, ...body], 3),
+    ...ledgerTable(report, prices),
     `settled ${count(report.settledCalls)} calls, ${count(report.settledTokens)} tokens; ` +
       `booked as unknown ${count(report.bookedCalls)} calls, ${count(report.bookedTokens)} tokens`,
     `paid again: ${count(report.forcedDoubleBills)} forced (a fault took the answer), ` +
@@ -73,12 +64,35 @@ export function describeLedger(report: LedgerReport, prices?: PriceTable): strin
   return lines.map((line) => `${line}\n`).join('');
 }
 
+/** Columns that say something: `mode` where there were batches, money where a price is known. */
+function ledgerTable({ rows }: LedgerReport, prices: PriceTable | undefined): string[] {
+  const hasBatches = rows.some(({ mode }) => mode === 'batch');
+  const costs = rows.map((row) => (prices === undefined ? undefined : rowCost(row, prices)));
+  const hasMoney = costs.some((cost) => cost !== undefined);
+  const mode = (text: string): string[] => (hasBatches ? [text] : []);
+  const money = (text: string): string[] => (hasMoney ? [text] : []);
+  const head = ['model', 'template', ...mode('mode'), 'outcome', 'calls', 'tokens', 'in', 'out'];
+  const body = rows.map((row, at) => [
+    forTerminalLine(row.model, 40),
+    forTerminalLine(row.template, 40),
+    ...mode(row.mode),
+    row.outcome,
+    count(row.calls),
+    count(row.tokens),
+    count(row.inputTokens),
+    count(row.outputTokens),
+    ...money(costs[at] === undefined ? '' : moneyText(costs[at].atMost)),
+  ]);
+  return table([[...head, ...money(prices?.currency ?? '')], ...body], hasBatches ? 4 : 3);
+}
+
 function moneyLines(report: LedgerReport, prices: PriceTable): string[] {
-  return ledgerPrices(report, prices).map(({ model, price }) => {
+  return ledgerPrices(report, prices).map(({ model, mode, cost }) => {
     const name = forTerminalLine(model, 40);
-    return price === undefined
-      ? `money: the price table does not name ${name}`
-      : `money: ${price} for ${name}, of what is settled with its usage`;
+    if (cost === undefined) return `money: the price table does not name ${name}`;
+    const by = mode === 'batch' ? ' by the Batch API' : '';
+    const most = cost.atMost > cost.known ? `, at most ${moneyText(cost.atMost)}` : '';
+    return `money: ${moneyText(cost.known)} ${prices.currency}${most} for ${name}${by}`;
   });
 }
 

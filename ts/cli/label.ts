@@ -4,6 +4,7 @@ import type { Command } from '@commander-js/extra-typings';
 
 import { SimgptError } from '../errors.js';
 import type { Agreement } from '../generate/agreement.js';
+import type { LedgerReport } from '../generate/ledger_report.js';
 import { exampleColumns } from './example_columns.js';
 import { exitCodes } from './exit_codes.js';
 import { forTerminalLine } from './terminal.js';
@@ -36,7 +37,8 @@ export function register(program: Command): void {
 
 const help = `
 --set as=grade (default) asks for 0 to 5, --set as=verdict for similar (5) or dissimilar (0).
-The gold pairs are a run of their own, in OUTPUT-gold: they are paid for once as well.
+The gold pairs are a run of their own, in OUTPUT-gold: they are paid for once as well, and a cap is
+one on both runs together.
 `;
 
 async function run(flags: LabelFlags): Promise<void> {
@@ -45,6 +47,7 @@ async function run(flags: LabelFlags): Promise<void> {
   if (gold === undefined && minAgreement !== undefined) {
     throw new RangeError('expected --gold to name a file beside --min-agreement, received none');
   }
+  let left: Partial<LabelFlags> = {};
   if (gold !== undefined && output !== undefined && dryRun !== true) {
     const folder = `${output}-gold`;
     // A limit is for the pairs that are labelled; the agreement is of all gold ones.
@@ -59,10 +62,30 @@ async function run(flags: LabelFlags): Promise<void> {
       process.exitCode = exitCodes.notMet;
       return;
     }
+    left = await capsLeft(flags, result.ledger);
   }
   // The gold file alone has scores to read.
   const { positiveScore: _score, ...columns } = flags.columns ?? {};
-  await runGeneration('label', { ...flags, columns });
+  await runGeneration('label', { ...flags, ...left, columns });
+}
+
+/** What a cap on both runs leaves for the second. */
+async function capsLeft(
+  { maxTokensTotal, maxCalls, maxCost, priceTable }: LabelFlags,
+  ledger: LedgerReport,
+): Promise<Partial<LabelFlags>> {
+  const less = (cap: number, spent: number): number => Math.max(0, cap - spent);
+  const tokens = ledger.settledTokens + ledger.bookedTokens;
+  const calls = ledger.settledCalls + ledger.bookedCalls;
+  const caps = {
+    ...(maxTokensTotal === undefined ? {} : { maxTokensTotal: less(maxTokensTotal, tokens) }),
+    ...(maxCalls === undefined ? {} : { maxCalls: less(maxCalls, calls) }),
+  };
+  if (maxCost === undefined) return caps;
+  const { ledgerPrices, readPrices } = await import('../generate/prices.js');
+  const costs = ledgerPrices(ledger, await readPrices(priceTable));
+  const cost = costs.reduce((sum, one) => sum + (one.cost?.atMost ?? 0), 0);
+  return { ...caps, maxCost: less(maxCost, cost) };
 }
 
 async function agreementWith(

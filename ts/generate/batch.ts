@@ -8,9 +8,8 @@ import { batchLimits, createBatchQueue } from './batch_queue.js';
 import type { BatchLimits } from './batch_queue.js';
 import { createUploads } from './batch_uploads.js';
 import { attemptName } from './dispatch.js';
-import type { Dispatcher, DispatcherJournal } from './dispatch.js';
+import type { Dispatcher, DispatcherJournal, SentAnswer } from './dispatch.js';
 import type { Clock } from './limiter.js';
-import type { ChatAnswer } from './provider.js';
 
 export interface BatchOptions {
   readonly api: BatchApi;
@@ -46,7 +45,7 @@ export function createBatchDispatcher(options: BatchOptions): BatchDispatcher {
   setMaxListeners(0, ending.signal);
   const stop = ending.signal;
   const watched = new WeakSet<AbortSignal>();
-  const resends = new Map<string, () => Promise<ChatAnswer>>();
+  const resends = new Map<string, () => Promise<SentAnswer>>();
   let structured = true;
 
   const uploads = createUploads({
@@ -96,7 +95,7 @@ export function createBatchDispatcher(options: BatchOptions): BatchDispatcher {
         // Of what is at the provider nobody can say what it costs: its claim stays as it is.
         return held === undefined ? Promise.resolve(notSent) : Promise.reject(cancelled());
       }
-      return new Promise<ChatAnswer>((resolve, reject) => {
+      return new Promise<SentAnswer>((resolve, reject) => {
         const { request } = attempt;
         const pending = { name, request, resolve, reject };
         if (held === undefined) return enqueue(pending);

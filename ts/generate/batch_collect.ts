@@ -4,6 +4,7 @@ import type { Courier } from './batch_courier.js';
 import { readResultLine } from './batch_lines.js';
 import type { ResultLine } from './batch_lines.js';
 import type { Advice, OutcomeKind } from './classify.js';
+import type { SentAnswer } from './dispatch.js';
 import type { OpenAiApi } from './openai_api.js';
 import { answerOf } from './provider.js';
 import type { ChatAnswer, ChatRequest } from './provider.js';
@@ -14,7 +15,7 @@ export interface Pending {
   readonly request: ChatRequest;
   /** Whether structured outputs were asked for. */
   readonly asked: boolean;
-  readonly resolve: (answer: ChatAnswer) => void;
+  readonly resolve: (answer: SentAnswer) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -76,7 +77,7 @@ export async function collect(options: CollectOptions): Promise<Oddities> {
       const waiting = pending.get(name);
       if (waiting === undefined) return;
       pending.delete(name);
-      waiting.resolve(answerOfLine(options, found, waiting));
+      waiting.resolve({ ...answerOfLine(options, found, waiting), mode: 'batch' });
     });
   }
   // A batch that ended early runs no more of its lines; where all those it counts are here, the

@@ -5,9 +5,11 @@ import { createHash } from 'node:crypto';
 import { isFailure } from './breaker.js';
 import type { Slots, UnitTraffic } from './buy_units.js';
 import type { Dispatcher, SentAnswer } from './dispatch.js';
+import { createFlights } from './flights.js';
+import type { Flights } from './flights.js';
 import type { Halt } from './halt.js';
 import type { Ledger } from './ledger.js';
-import type { Entry, Refusal } from './ledger_state.js';
+import type { Claim, Entry, Refusal } from './ledger_state.js';
 import type { Clock } from './limiter.js';
 import type { PreparedCall } from './planned_request.js';
 import type { ChatAnswer } from './provider.js';
@@ -52,12 +54,14 @@ export interface Market {
   readonly server: { readonly baseUrl: string; readonly model: string };
   /** Bounds the attempts in flight. */
   readonly slots: Slots;
+  readonly flights: Flights;
 }
 
 export type Buyer = (call: PreparedCall, traffic: UnitTraffic) => Promise<StoredCall>;
 
 /** Buys calls; equal calls that are asked for at once are bought once. */
-export function createBuyer(market: Market): Buyer {
+export function createBuyer(given: Omit<Market, 'flights'>): Buyer {
+  const market = { ...given, flights: createFlights(given.halt.signal) };
   const pending = new Map<string, Promise<StoredCall>>();
   return (call, traffic) => {
     const found = pending.get(call.id);
@@ -122,12 +126,12 @@ async function attemptOnce(
   attempts: readonly Entry[],
   traffic: UnitTraffic,
 ): Promise<{ readonly answer: SentAnswer; readonly read: StoredCall | undefined }> {
-  const { ledger, dispatcher, halt, abandon } = market;
+  const { dispatcher, halt, abandon } = market;
   // The wait for a slot may have been long.
   if (halt.stop !== undefined) throw halt.error();
   const held = attempts.find(({ status }) => status === 'open');
   const attempt = held?.attempt ?? (attempts.at(-1)?.attempt ?? 0) + 1;
-  const { id, template, tokens } = call;
+  const { id, template, tokens, promptTokens } = call;
   const turn = attempts.filter(isPaidAnswer).length;
   // What the provider's look at the answer found: it need not be read and parsed once more.
   let read: StoredCall | undefined;
@@ -138,9 +142,10 @@ async function attemptOnce(
   const request = { ...call.request(turn), fits };
   const { model } = request;
   if (held === undefined) {
-    const claim = { id, attempt, model, template: template.id, tokens };
-    const refusal = await ledger.claim(claim);
-    if (refusal !== 'claimed') refuse(market, refusal, call);
+    const claim = { id, attempt, model, template: template.id, tokens, promptTokens };
+    await claimWithin(market, claim, traffic);
+  } else {
+    market.flights.begin();
   }
   // Handed over first: the dispatcher may be told at once that no other comes.
   const sending = dispatcher.send(
@@ -148,10 +153,36 @@ async function attemptOnce(
     { stop: halt.sending, abandon },
   );
   traffic.onSending(1);
-  const answer = await sending.finally(() => traffic.onSending(-1));
-  await settleAnswer(market, { id, attempt }, answer);
-  if (isFromTheApi(answer)) market.slots.widen();
-  return { answer, read };
+  try {
+    const answer = await sending.finally(() => traffic.onSending(-1));
+    await settleAnswer(market, { id, attempt }, answer);
+    if (isFromTheApi(answer)) market.slots.widen();
+    return { answer, read };
+  } finally {
+    market.flights.end();
+  }
+}
+
+/**
+ * Claims the call. Where a cap is in the way, calls in flight come to their end first: they are booked
+ * at their worst, and mostly cost less.
+ */
+async function claimWithin(market: Market, claim: Claim, traffic: UnitTraffic): Promise<void> {
+  const { ledger, halt, flights } = market;
+  for (;;) {
+    const ended = flights.ended();
+    flights.begin();
+    const refusal = await ledger.claim(claim);
+    if (refusal === 'claimed') return;
+    flights.cancel();
+    const isCap = refusal === 'tokens' || refusal === 'calls' || refusal === 'money';
+    if (isCap && flights.ended() !== ended) continue;
+    if (!isCap || !flights.any()) refuse(market, refusal, claim);
+    // To the dispatcher it is one more that waits, so that a file that is not full is sent.
+    traffic.onSending(1);
+    await flights.nextEnd().finally(() => traffic.onSending(-1));
+    if (halt.stop !== undefined) throw halt.error();
+  }
 }
 
 /** The server is the API, and up. */
@@ -159,12 +190,12 @@ function isFromTheApi(answer: SentAnswer): boolean {
   return answer.advice !== 'stop' && answer.kind !== 'notTheApi' && !isFailure(answer);
 }
 
-function refuse(market: Market, refusal: Refusal, call: PreparedCall): never {
+function refuse(market: Market, refusal: Refusal, claim: Claim): never {
   const { halt, ledger, run } = market;
-  if (refusal !== 'tokens' && refusal !== 'calls' && refusal !== 'overrun') {
-    throw new Error(`defect: call ${call.id} refused as ${refusal}`);
+  if (refusal === 'answered' || refusal === 'inFlight' || refusal === 'claimedBefore') {
+    throw new Error(`defect: call ${claim.id} refused as ${refusal}`);
   }
-  const sentence = budgetSentence(refusal, ledger.state.sums, run.state.caps, call.tokens);
+  const sentence = budgetSentence(refusal, ledger.state, run.state.caps, claim);
   halt.pull({ kind: 'budget', reason: refusal, sentence });
   throw halt.error();
 }

@@ -1,5 +1,6 @@
 import type { LedgerReport } from './ledger_report.js';
 import type { OverlapResult } from './overlap_result.js';
+import { moneyText } from './money.js';
 import { ledgerPrices } from './prices.js';
 import type { PriceTable } from './prices.js';
 import type { Commit, GenerationPlan } from './run_records.js';
@@ -161,13 +162,18 @@ function drops({ commit, ledger, prices }: RunFacts): string[] {
   const rows = Object.entries(commit.quarantined).map(([reason, n]) => `| ${reason} | ${n} |`);
   const { settledCalls, settledTokens, bookedCalls } = ledger;
   const unknown = bookedCalls === 0 ? '' : `; ${bookedCalls} more ended without a known cost`;
+  const named = ledgerPrices(ledger, prices).flatMap(({ model, mode, cost }) => {
+    if (cost === undefined) return [];
+    const by = mode === 'batch' ? ' by the Batch API' : '';
+    const most = cost.atMost > cost.known ? `, at most ${moneyText(cost.atMost)}` : '';
+    const price = `${moneyText(cost.known)} ${prices.currency}`;
+    return [`At the given prices ${price} for \`${inline(model)}\`${by}${most}.`];
+  });
   return [
     '## What was paid for and what was dropped',
     '',
     `${settledCalls} calls, ${settledTokens} tokens${unknown}.`,
-    ...ledgerPrices(ledger, prices).flatMap(({ model, price }) =>
-      price === undefined ? [] : [`At the given prices ${price} for \`${inline(model)}\`.`],
-    ),
+    ...named,
     '',
     ...(rows.length === 0
       ? ['Nothing was dropped.', '']

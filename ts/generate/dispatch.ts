@@ -39,6 +39,8 @@ export interface Dispatcher extends AsyncDisposable {
 export interface SentAnswer extends ChatAnswer {
   /** The time of the call itself, which its deadline counts; waiting for one's turn is not in it. */
   readonly tookMs?: number;
+  /** Where a batch answered, which may be cheaper. */
+  readonly mode?: 'batch';
 }
 
 export interface SendSignals {

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 
 import { SimgptError } from '../errors.js';
+import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
 import { fingerprint } from '../files/hashed_file.js';
 import { createBuyer, retryDefaults } from './buy.js';
 import type { Buyer, RetryRules } from './buy.js';
@@ -13,6 +14,8 @@ import { reportLedger } from './ledger_report.js';
 import type { LedgerReport } from './ledger_report.js';
 import type { Caps } from './ledger_state.js';
 import type { Clock } from './limiter.js';
+import { priceIn } from './money.js';
+import type { MoneyCap } from './money.js';
 import type { RefusalPhrases } from './refusals.js';
 import { openRunFolder } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
@@ -104,14 +107,40 @@ async function adoptPlan(run: RunFolder, options: GenerateOptions): Promise<stri
   }
   const hash = planHash(plan);
   if (state.plan?.hash !== hash) await run.record({ kind: 'plan', hash, plan });
-  const tokens = caps.tokens ?? state.caps.tokens;
-  const calls = caps.calls ?? state.caps.calls;
-  if (tokens !== state.caps.tokens || calls !== state.caps.calls) {
-    await run.record({ kind: 'caps', tokens: tokens ?? null, calls: calls ?? null });
-  }
+  await adoptCaps(run, caps, plan.model);
   if (options.retriesFailed === true && state.failures.size > 0)
     await run.record({ kind: 'retry' });
   return hash;
+}
+
+/** A cap that is not given stays; one in money holds with the prices it was given with. */
+async function adoptCaps({ state, record }: RunFolder, given: Caps, model: string): Promise<void> {
+  const before = state.caps;
+  const { tokens = before.tokens, calls = before.calls } = given;
+  const money = given.money === undefined ? before.money : given.money;
+  const needed = money && {
+    ...money,
+    models: pricesNeeded(money, [model, ...state.ledger.spending.keys()]),
+  };
+  const caps = { tokens: tokens ?? null, calls: calls ?? null, ...(needed && { money: needed }) };
+  const same = (one: Caps): string => canonicalJson(withoutUndefined(one));
+  if (same({ tokens, calls, money: needed }) !== same(before)) {
+    await record({ kind: 'caps', ...caps });
+  }
+}
+
+/** Throws RangeError where a model that the run calls, or has called, has no price. */
+function pricesNeeded({ models }: MoneyCap, names: readonly string[]): MoneyCap['models'] {
+  return Object.fromEntries(
+    names.map((name) => {
+      const price = priceIn(models, name);
+      if (price !== undefined) return [name, price];
+      throw new RangeError(
+        `expected a price of ${name} for the cap in money, received those of ` +
+          `${Object.keys(models).join(', ') || 'no model'}`,
+      );
+    }),
+  );
 }
 
 async function filesAreThere(run: RunFolder, commit: Commit): Promise<boolean> {

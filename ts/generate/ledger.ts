@@ -11,6 +11,8 @@ export interface Settlement {
   readonly usage: Usage | null;
   /** sha256 of the answer, stored before this call; null where there is none. */
   readonly response: string | null;
+  /** Where a batch answered; live calls tell none. */
+  readonly mode?: 'batch' | undefined;
 }
 
 /** One call on the provider's bill. */
@@ -58,11 +60,7 @@ export async function openLedger(
   options: LedgerOptions,
 ): Promise<Ledger> {
   const { caps, recover = () => undefined, holds = () => false } = options;
-  for (const [name, cap] of Object.entries(caps)) {
-    if (cap !== undefined && !(Number.isSafeInteger(cap) && cap >= 0)) {
-      throw new RangeError(`expected a cap of ${name} >= 0, received ${cap}`);
-    }
-  }
+  expectCaps(caps);
   // State and journal take events in one order, since both happen before the first await.
   const takeIn = async (event: LedgerEvent): Promise<void> => {
     applyEvent(state, event);
@@ -70,8 +68,9 @@ export async function openLedger(
   };
   const record = async (event: LedgerEvent): Promise<void> => takeIn(checkedEvent(event));
   const settle = ({ id, attempt }: ClaimKey, settlement: Settlement): Promise<void> => {
-    const { outcome, usage, response } = settlement;
-    return record({ kind: 'settle', id, attempt, outcome, usage, response });
+    const { outcome, usage, response, mode } = settlement;
+    const by = mode === undefined ? {} : { mode };
+    return record({ kind: 'settle', id, attempt, outcome, usage, response, ...by });
   };
   const book = ({ id, attempt }: ClaimKey): Promise<void> => record({ kind: 'book', id, attempt });
   const left = entriesOf(state).filter((entry) => entry.status === 'open' && !holds(entry));
@@ -83,8 +82,9 @@ export async function openLedger(
   );
   return {
     state,
-    claim: async ({ id, attempt, model, template, tokens }) => {
-      const claim = { kind: 'claim', id, attempt, model, template, tokens } as const;
+    claim: async ({ id, attempt, model, template, tokens, promptTokens }) => {
+      const bound = promptTokens === undefined ? {} : { promptTokens };
+      const claim = { kind: 'claim', id, attempt, model, template, tokens, ...bound } as const;
       const event = checkedEvent(claim);
       const refusal = refusalOf(state, caps, claim);
       if (refusal !== undefined) return refusal;
@@ -96,6 +96,17 @@ export async function openLedger(
     book,
     reconcile: (bill) => reconcile(state, bill, record),
   };
+}
+
+function expectCaps({ tokens, calls, money }: Caps): void {
+  for (const [name, cap] of Object.entries({ tokens, calls })) {
+    if (cap !== undefined && !(Number.isSafeInteger(cap) && cap >= 0)) {
+      throw new RangeError(`expected a cap of ${name} >= 0, received ${cap}`);
+    }
+  }
+  if (money !== undefined && !(money.most >= 0)) {
+    throw new RangeError(`expected a cap of money >= 0, received ${money.most}`);
+  }
 }
 
 function entriesOf(state: LedgerState): Entry[] {

@@ -31,6 +31,8 @@ const claim = z.strictObject({
   model: z.string().min(1).max(1024),
   template: z.string().min(1).max(1024),
   tokens: count.min(1),
+  /** Of them, the prompt's. */
+  promptTokens: count.exactOptional(),
 });
 const settle = z.strictObject({
   kind: z.literal('settle'),
@@ -41,6 +43,8 @@ const settle = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{64}$/)
     .nullable(),
+  /** Where it is not `live`. */
+  mode: z.literal('batch').exactOptional(),
 });
 const book = z.strictObject({ kind: z.literal('book'), ...key });
 const bill = z.strictObject({ kind: z.literal('bill'), ...key, billed: z.boolean(), ...usage });

@@ -1,10 +1,13 @@
 import { chargeOf } from './ledger_state.js';
 import type { Entry, LedgerState, LedgerSums } from './ledger_state.js';
+import { addTokens, chargedTokens } from './money.js';
+import type { Mode, TokenPair } from './money.js';
 
-/** The calls of one model and template that ended alike. */
+/** The calls of one model, template and mode that ended alike. */
 export interface LedgerRow {
   readonly model: string;
   readonly template: string;
+  readonly mode: Mode;
   /** An outcome, or `open` or `unknown`. */
   readonly outcome: string;
   readonly calls: number;
@@ -12,6 +15,8 @@ export interface LedgerRow {
   readonly tokens: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of calls that told no usage: the bounds they were claimed at. */
+  readonly atWorst: TokenPair;
 }
 
 /** What was paid again for a call that had been paid before, each in one of three counts. */
@@ -30,7 +35,7 @@ export interface LedgerTotals extends DoubleBills {
 }
 
 export interface LedgerReport extends LedgerSums, Readonly<DoubleBills> {
-  /** Sorted by model, template and outcome. */
+  /** Sorted by model, template, mode and outcome. */
   readonly rows: readonly LedgerRow[];
 }
 
@@ -69,18 +74,21 @@ function isLost({ status, outcome }: Entry): boolean {
 }
 
 function addToRow(rows: Map<string, LedgerRow>, entry: Entry): void {
-  const { model, template } = entry;
+  const { model, template, mode } = entry;
   const outcome = entry.outcome ?? entry.status;
-  const key = JSON.stringify([model, template, outcome]);
+  const key = JSON.stringify([model, template, mode, outcome]);
   const row = rows.get(key);
   const usage = entry.isCharged ? entry.usage : null;
+  const worst = row?.atWorst ?? { inputTokens: 0, outputTokens: 0 };
   rows.set(key, {
     model,
     template,
+    mode,
     outcome,
     calls: (row?.calls ?? 0) + 1,
     tokens: (row?.tokens ?? 0) + chargeOf(entry),
     inputTokens: (row?.inputTokens ?? 0) + (usage?.inputTokens ?? 0),
     outputTokens: (row?.outputTokens ?? 0) + (usage?.outputTokens ?? 0),
+    atWorst: usage === null ? addTokens(worst, chargedTokens(entry)) : worst,
   });
 }

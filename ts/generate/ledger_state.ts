@@ -2,6 +2,8 @@
 // events give the same state, whenever they are applied.
 import { SimgptError } from '../errors.js';
 import type { LedgerEvent, Outcome } from './ledger_events.js';
+import { addTokens, chargedTokens, claimCost, moneySpent, noSpending } from './money.js';
+import type { Mode, MoneyCap, Spending } from './money.js';
 
 /** Names one call: an attempt at an example. */
 export interface ClaimKey {
@@ -15,6 +17,8 @@ export interface Claim extends ClaimKey {
   readonly model: string;
   readonly template: string;
   readonly tokens: number;
+  /** Of them, the prompt's; all are taken for output where it is not told. */
+  readonly promptTokens?: number | undefined;
 }
 
 export interface Usage {
@@ -35,6 +39,8 @@ export interface Entry extends Claim {
   readonly usage: Usage | null;
   /** sha256 of the stored answer. */
   readonly response: string | null;
+  /** How it was answered; `live` as long as that is not known, which is the dearer one. */
+  readonly mode: Mode;
   /** Claimed although a usable answer had arrived or another attempt was in flight. */
   readonly isAvoidable: boolean;
 }
@@ -53,6 +59,8 @@ export interface LedgerState {
   /** The attempts of each id in claim order. */
   readonly entries: Map<string, Entry[]>;
   sums: LedgerSums;
+  /** What is settled and booked of each model, for caps in money. */
+  readonly spending: Map<string, Spending>;
   /** Where it is there, ids that are answered and settled leave `entries` for it. */
   readonly fold?: LedgerFold;
 }
@@ -68,15 +76,24 @@ export interface LedgerFold {
 export interface Caps {
   readonly tokens?: number | undefined;
   readonly calls?: number | undefined;
+  readonly money?: MoneyCap | undefined;
 }
 
 /** Why a call may not be made. */
-export type Refusal = 'answered' | 'inFlight' | 'claimedBefore' | 'overrun' | 'tokens' | 'calls';
+export type Refusal =
+  | 'answered'
+  | 'inFlight'
+  | 'claimedBefore'
+  | 'overrun'
+  | 'tokens'
+  | 'calls'
+  | 'money';
 
 export function emptyLedger(fold?: LedgerFold): LedgerState {
   return {
     ...(fold === undefined ? {} : { fold }),
     entries: new Map(),
+    spending: new Map(),
     sums: { settledTokens: 0, settledCalls: 0, bookedTokens: 0, bookedCalls: 0, overrunTokens: 0 },
   };
 }
@@ -104,7 +121,10 @@ export function refusalOf(state: LedgerState, caps: Caps, claim: Claim): Refusal
   const tokens = sums.settledTokens + sums.bookedTokens + claim.tokens;
   if (tokens > (caps.tokens ?? Number.POSITIVE_INFINITY)) return 'tokens';
   const calls = sums.settledCalls + sums.bookedCalls + 1;
-  return calls > (caps.calls ?? Number.POSITIVE_INFINITY) ? 'calls' : undefined;
+  if (calls > (caps.calls ?? Number.POSITIVE_INFINITY)) return 'calls';
+  const { money } = caps;
+  if (money === undefined) return undefined;
+  return moneySpent(state, money) + claimCost(claim, money) > money.most ? 'money' : undefined;
 }
 
 /** Takes the event in. Throws SimgptError `dataInvalid` where it does not follow from the state. */
@@ -137,14 +157,14 @@ function isOver(attempts: readonly Entry[]): boolean {
   );
 }
 
-type Change = Pick<Entry, 'status' | 'outcome' | 'isCharged' | 'usage' | 'response'>;
+type Change = Pick<Entry, 'status' | 'outcome' | 'isCharged' | 'usage' | 'response' | 'mode'>;
 
 function changeOf(before: Entry, event: Exclude<LedgerEvent, { kind: 'claim' }>): Change {
   if (event.kind === 'book') return { ...before, status: 'unknown' };
   if (event.kind === 'settle') {
-    const { outcome, usage, response } = event;
+    const { outcome, usage, response, mode = 'live' } = event;
     const isCharged = outcome !== 'notSent' && outcome !== 'notBilled';
-    return { status: 'settled', outcome, isCharged, usage, response };
+    return { status: 'settled', outcome, isCharged, usage, response, mode };
   }
   const { billed, inputTokens, outputTokens } = event;
   return {
@@ -154,11 +174,12 @@ function changeOf(before: Entry, event: Exclude<LedgerEvent, { kind: 'claim' }>)
     isCharged: billed,
     usage: { inputTokens, outputTokens },
     response: before.response,
+    mode: before.mode,
   };
 }
 
 function claimCall(state: LedgerState, event: Extract<LedgerEvent, { kind: 'claim' }>): void {
-  const { id, attempt, model, template, tokens } = event;
+  const { id, attempt, model, template, tokens, promptTokens } = event;
   const attempts = state.entries.get(id) ?? [];
   if (attempts.some((entry) => entry.attempt === attempt)) {
     throw new SimgptError('dataInvalid', `claim of ${id}: expected attempt ${attempt} once`);
@@ -169,6 +190,8 @@ function claimCall(state: LedgerState, event: Extract<LedgerEvent, { kind: 'clai
     model,
     template,
     tokens,
+    promptTokens,
+    mode: 'live',
     status: 'open',
     outcome: null,
     isCharged: true,
@@ -199,4 +222,8 @@ function addToSums(state: LedgerState, entry: Entry, sign: 1 | -1): void {
     bookedCalls: sums.bookedCalls + (isSettled ? 0 : calls),
     overrunTokens: sums.overrunTokens + sign * Math.max(0, chargeOf(entry) - entry.tokens),
   };
+  if (!entry.isCharged) return;
+  const { mode, ...charged } = chargedTokens(entry);
+  const before = state.spending.get(entry.model) ?? noSpending;
+  state.spending.set(entry.model, { ...before, [mode]: addTokens(before[mode], charged, sign) });
 }

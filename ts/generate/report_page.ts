@@ -11,6 +11,7 @@ import type { RunFacts } from './data_card.js';
 import { diversitySection } from './diversity_section.js';
 import type { Example } from './example.js';
 import type { LedgerReport } from './ledger_report.js';
+import { moneyText } from './money.js';
 import { ledgerPrices } from './prices.js';
 import type { OverlapResult } from './overlap_result.js';
 import type { PriceTable } from './prices.js';
@@ -86,7 +87,7 @@ function page(
 
 function figures({ commit, ledger, prices, summary }: RunFacts): ReportBlock {
   const dropped = Object.values(commit.quarantined).reduce((sum, n) => sum + n, 0);
-  const priced = ledgerPrices(ledger, prices).filter(({ price }) => price !== undefined);
+  const priced = ledgerPrices(ledger, prices).filter(({ cost }) => cost !== undefined);
   return {
     kind: 'figures',
     figures: [
@@ -94,10 +95,10 @@ function figures({ commit, ledger, prices, summary }: RunFacts): ReportBlock {
       { label: 'in quarantine', value: dropped },
       { label: 'calls paid for', value: ledger.settledCalls },
       { label: 'tokens', value: ledger.settledTokens },
-      ...priced.map(({ model, price }) => ({
+      ...priced.map(({ model, mode, cost }) => ({
         label: 'by the price table',
-        value: price!,
-        note: model,
+        value: `${moneyText(cost!.known)} ${prices.currency}`,
+        note: mode === 'batch' ? `${model}, by the Batch API` : model,
       })),
     ],
   };
@@ -121,8 +122,8 @@ function notices({ plan, ledger }: RunFacts): ReportBlock[] {
 function costBlocks(ledger: LedgerReport): ReportBlock[] {
   const numeric = true;
   const rows = ledger.rows.map(
-    ({ model, template, outcome, calls, tokens, inputTokens, outputTokens }) =>
-      [model, template, outcome, calls, tokens, inputTokens, outputTokens] as const,
+    ({ model, template, mode, outcome, calls, tokens, inputTokens, outputTokens }) =>
+      [model, template, mode, outcome, calls, tokens, inputTokens, outputTokens] as const,
   );
   const { forcedDoubleBills, secondTries, avoidableDoubleBills } = ledger;
   return [
@@ -131,6 +132,7 @@ function costBlocks(ledger: LedgerReport): ReportBlock[] {
       columns: [
         { title: 'model' },
         { title: 'template' },
+        { title: 'by' },
         { title: 'outcome' },
         { title: 'calls', numeric },
         { title: 'tokens', numeric },

@@ -133,7 +133,11 @@ function apply(state: RunState, record: RunRecord): void {
       state.commit = undefined;
       break;
     case 'caps':
-      state.caps = { tokens: record.tokens ?? undefined, calls: record.calls ?? undefined };
+      state.caps = {
+        tokens: record.tokens ?? undefined,
+        calls: record.calls ?? undefined,
+        money: record.money,
+      };
       break;
     case 'fail':
       state.failures.set(record.id, { reason: record.reason, detail: record.detail });

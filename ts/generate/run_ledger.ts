@@ -33,8 +33,12 @@ export async function openRunLedger(
   const recovered = await recoveries(answers, open);
   return openLedger(journal, state.ledger, {
     caps: state.caps,
-    recover: (claim) => recovered.get(recoveryKey(claim)),
-    holds,
+    recover: (claim) => {
+      const found = recovered.get(recoveryKey(claim));
+      return found !== undefined && holds(claim) ? { ...found, mode: 'batch' } : found;
+    },
+    // What of a batch is in the store needs no other look at it.
+    holds: (key) => !recovered.has(recoveryKey(key)) && holds(key),
   });
 }
 

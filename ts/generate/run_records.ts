@@ -6,6 +6,7 @@ import { canonicalHash, withoutUndefined } from '../files/canonical_json.js';
 import type { JournalRecord } from '../files/journal.js';
 import { issueSentence } from '../files/checked_json.js';
 import { dropReasons } from './parse.js';
+import { priceSchema } from './prices.js';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.int().min(0);
@@ -29,6 +30,11 @@ const plan = z.strictObject({
   output: z.record(z.string(), z.string()),
 });
 
+const moneyCap = z.strictObject({
+  most: z.number().min(0),
+  currency: z.string(),
+  models: z.record(z.string(), priceSchema),
+});
 const written = z.strictObject({ name: z.string(), rows: count, sha256 });
 
 /** A file of the artefact. */
@@ -38,7 +44,12 @@ export type GenerationPlan = z.infer<typeof plan>;
 const record = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('plan'), hash: sha256, plan }),
   /** The caps in force from here on. */
-  z.strictObject({ kind: z.literal('caps'), tokens: cap, calls: cap }),
+  z.strictObject({
+    kind: z.literal('caps'),
+    tokens: cap,
+    calls: cap,
+    money: moneyCap.exactOptional(),
+  }),
   /** A call that is given up: its attempts brought no usable answer. */
   z.strictObject({
     kind: z.literal('fail'),

@@ -2,6 +2,7 @@ import type { AnswerStore, FinishReason } from './answer_store.js';
 import type { Ledger, Settlement } from './ledger.js';
 import type { Outcome as LedgerOutcome } from './ledger_events.js';
 import type { ClaimKey, Usage } from './ledger_state.js';
+import type { SentAnswer } from './dispatch.js';
 import type { ChatAnswer } from './provider.js';
 
 interface Counter {
@@ -13,7 +14,7 @@ interface Counter {
 export async function settleAnswer(
   { ledger, run }: Counter,
   key: ClaimKey,
-  answer: ChatAnswer,
+  answer: SentAnswer,
 ): Promise<void> {
   const outcome = ledgerOutcome(answer);
   if (outcome === undefined) return ledger.book(key);
@@ -27,7 +28,7 @@ export async function settleAnswer(
     text === undefined
       ? null
       : await run.answers.put({ ...key, outcome, usage, text, finishReason: finishOf(answer) });
-  await ledger.settle(key, { outcome, usage, response });
+  await ledger.settle(key, { outcome, usage, response, mode: answer.mode });
 }
 
 /** The settlement of a call whose answer a crash left stored and unsettled. */

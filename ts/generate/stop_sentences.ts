@@ -1,5 +1,6 @@
 import type { Stop } from './halt.js';
-import type { Caps, LedgerSums } from './ledger_state.js';
+import type { Caps, Claim, LedgerState } from './ledger_state.js';
+import { claimCost, moneySpent, moneyText } from './money.js';
 import type { ChatAnswer } from './provider.js';
 
 interface Server {
@@ -40,15 +41,24 @@ function sentenceOf(reason: string, status: number | undefined, server: Server):
 
 /** What a cap kept from being bought. */
 export function budgetSentence(
-  refusal: 'tokens' | 'calls' | 'overrun',
-  sums: LedgerSums,
+  refusal: 'tokens' | 'calls' | 'overrun' | 'money',
+  state: LedgerState,
   caps: Caps,
-  claim: number,
+  claim: Claim,
 ): string {
+  const { sums } = state;
   if (refusal === 'overrun') {
     return (
       `the provider charged ${sums.overrunTokens} tokens beyond the limits it was sent: ` +
       'no further call is made'
+    );
+  }
+  const { money } = caps;
+  if (refusal === 'money' && money !== undefined) {
+    const shown = (amount: number): string => `${moneyText(amount)} ${money.currency}`;
+    return (
+      `expected at most ${shown(money.most)} (--max-cost), ${shown(moneySpent(state, money))} are ` +
+      `spent or booked and the next call may cost ${shown(claimCost(claim, money))}: raise it to go on`
     );
   }
   const calls = sums.settledCalls + sums.bookedCalls;
@@ -56,5 +66,5 @@ export function budgetSentence(
   return refusal === 'calls'
     ? `expected at most ${caps.calls} calls (--max-calls), ${calls} are made: raise it to go on`
     : `expected at most ${caps.tokens} tokens (--max-tokens-total), ${tokens} are spent or booked ` +
-        `and the next call may cost ${claim}: raise it to go on`;
+        `and the next call may cost ${claim.tokens}: raise it to go on`;
 }
