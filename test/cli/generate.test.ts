@@ -187,7 +187,7 @@ test('a cap in money stops the run below it, stays in force, and wants a price',
   const cheap = { currency: 'EUR', models: { other: price } };
   await writeFile(join(cwd, 'cheap.json'), JSON.stringify(cheap));
   const other = await runSimgpt(
-    [...args.with(-1, 'other'), '--price-table', 'cheap.json', '--max-cost', '9'],
+    [...args.slice(0, -1), 'other', '--price-table', 'cheap.json', '--max-cost', '9'],
     settings,
   );
   assert.equal(other.code, 2, other.stderr);

@@ -251,11 +251,11 @@ export async function caps(
       if (ended.code === 5) stopped += 1;
       const bill = await server.bill();
       const spent = await spentOf(folder).catch(() => ({ tokens: 0, calls: 0, money: 0 }));
-      const money = costOf(soakPrices.models['fake-model'], {
+      const cost = costOf(soakPrices.models['fake-model'], {
         inputTokens: bill.promptTokens,
         outputTokens: bill.completionTokens,
       });
-      const billed = { calls: bill.calls, tokens: tokensOf(bill), money }[kind];
+      const billed = { calls: bill.calls, tokens: tokensOf(bill), money: cost }[kind];
       const ours = spent[kind];
       if (billed > cap || ours > cap || ours < billed) {
         failures.push(`run ${index}: cap of ${cap} in ${kind}, ledger ${ours}, bill ${billed}`);

@@ -147,10 +147,7 @@ function stringList(max: number, text: string): ShapedAnswer {
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
     return unparsable('expected a JSON list of strings');
   }
-  return listOf(
-    value.map(decodedText),
-    max,
-  );
+  return listOf(value.map(decodedText), max);
 }
 
 function jsonObject(

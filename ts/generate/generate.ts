@@ -135,9 +135,9 @@ function pricesNeeded({ models }: MoneyCap, names: readonly string[]): MoneyCap[
     names.map((name) => {
       const price = priceIn(models, name);
       if (price !== undefined) return [name, price];
+      const named = Object.keys(models).join(', ') || 'no model';
       throw new RangeError(
-        `expected a price of ${name} for the cap in money, received those of ` +
-          `${Object.keys(models).join(', ') || 'no model'}`,
+        `expected a price of ${name} for the cap in money, received those of ${named}`,
       );
     }),
   );
