@@ -1,4 +1,4 @@
-import { createDigestMap } from '../files/digest_map.js';
+import { createDigestSet } from '../files/digest_map.js';
 import { comparableText, jaccard } from './minhash.js';
 import { createNearDuplicateIndex } from './near_duplicates.js';
 import type { TrainingExample } from './training_example.js';
@@ -29,7 +29,7 @@ export function createDedup({ threshold, near = 'pair' }: DedupOptions = {}): {
   /** Rows for which some comparisons were left out. */
   readonly capped: () => number;
 } {
-  const seen = createDigestMap();
+  const seen = createDigestSet();
   const index = threshold === undefined ? undefined : createNearDuplicateIndex({ threshold });
   const positives: string[] = [];
   const isNear = ({ anchor, positive }: Texts): boolean =>

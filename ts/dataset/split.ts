@@ -31,7 +31,7 @@ export interface TextComponents {
   readonly roots: () => Uint32Array;
 }
 
-/** Union-find over rows (Tarjan 1975); 28 bytes of memory a distinct text. */
+/** Union-find over rows (Tarjan 1975); 48 bytes of memory a distinct text at most. */
 export function createTextComponents(): TextComponents {
   const parents: number[] = [];
   const rowOfText = createDigestMap();

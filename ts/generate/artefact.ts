@@ -1,7 +1,7 @@
 // Rows and quarantine as a function of plan, stored answers and failures: no call is made here.
 import { join } from 'node:path';
 
-import { createDigestMap } from '../files/digest_map.js';
+import { createDigestSet } from '../files/digest_map.js';
 import { createHashedFile } from '../files/hashed_file.js';
 import type { HashedFile } from '../files/hashed_file.js';
 import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
@@ -90,7 +90,7 @@ async function writeRows<Row extends { readonly id: string }>(
   serialize: (row: Row) => string,
 ): Promise<StageResult> {
   const file = await createHashedFile(path);
-  const ids = createDigestMap();
+  const ids = createDigestSet();
   let units = 0;
   try {
     for await (const group of walkedGroups(work)) {
@@ -175,7 +175,7 @@ export async function writeDrop(
 
 /** Rows of equal texts, but for case and white space, are one: the first. */
 function exactDuplicates(): RowFilter {
-  const seen = createDigestMap();
+  const seen = createDigestSet();
   return {
     name: 'exact duplicates',
     check: ({ anchor, positive, hardNegatives }) => {

@@ -1,5 +1,5 @@
-import { createDigestMap } from '../files/digest_map.js';
-import type { DigestMap } from '../files/digest_map.js';
+import { createDigestSet } from '../files/digest_map.js';
+import type { DigestSet } from '../files/digest_map.js';
 import { addAttempts, emptyTotals } from './ledger_report.js';
 import type { LedgerTotals } from './ledger_report.js';
 import type { Entry, LedgerFold } from './ledger_state.js';
@@ -14,7 +14,7 @@ export interface ReportingFold extends LedgerFold {
  * A bill can no longer correct them: reconciling works on a ledger without a fold.
  */
 export function createLedgerFold(): ReportingFold {
-  const ids: DigestMap = createDigestMap();
+  const ids: DigestSet = createDigestSet();
   const totals = emptyTotals();
   return {
     totals,

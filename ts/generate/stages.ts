@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 
 import { SimgptError } from '../errors.js';
-import { createDigestMap } from '../files/digest_map.js';
+import { createDigestSet } from '../files/digest_map.js';
 import { createHashedFile } from '../files/hashed_file.js';
 import {
   dataName,
@@ -107,7 +107,7 @@ async function countUnits<Row>(
   stage: RecipeStage<Row>,
   index: number,
 ): Promise<number> {
-  const ids = createDigestMap();
+  const ids = createDigestSet();
   const onBad = (bad: BadInputRow): void => {
     if (scene.options.strict === true) throw new SimgptError('dataInvalid', bad.sentence);
   };

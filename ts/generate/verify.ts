@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import { SimgptError } from '../errors.js';
 import { canonicalJson } from '../files/canonical_json.js';
-import { createDigestMap } from '../files/digest_map.js';
+import { createDigestSet } from '../files/digest_map.js';
 import { fingerprint } from '../files/hashed_file.js';
 import type { StoredAnswer } from './answer_store.js';
 import { dataName, quarantineName } from './artefact.js';
@@ -99,8 +99,8 @@ async function checkRows(
   plan: GenerationPlan,
   doubt: Doubt,
 ): Promise<{ rows: number; quarantined: number }> {
-  const ids = createDigestMap();
-  const units = createDigestMap();
+  const ids = createDigestSet();
+  const units = createDigestSet();
   const rows = await eachLine(run, dataName, readExample, doubt, (row, where) => {
     if (!ids.add(row.id)) doubt(`${where}: expected each id once, found ${row.id} again`);
     units.add(row.provenance.at(-1)!.sourceId);
