@@ -5,10 +5,11 @@
 // What is worth keeping goes to bench/runs/NAME, unless --quick. Exit code 1 where a figure that must
 // hold does not.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { describeMachine } from '../bench/machine.mjs';
 import { packageScript, root } from './setup/paths.mjs';
 
 const folder = join(root, 'scripts/compare');
@@ -52,8 +53,24 @@ for (const name of positionals) {
   for (const path of [work, store]) mkdirSync(path, { recursive: true });
   const { compare } = await import(`./compare/${name}.mjs`);
   const { python, quick } = values;
-  const holds = await compare({ shared, work, store, python, quick, threads });
+  const { holds, table } = await compare({ shared, work, store, python, quick, threads });
+  process.stdout.write(`${table.join('\n')}\n`);
+  writeFileSync(join(store, 'README.md'), pageOf(name, table));
   if (!holds) process.exitCode = 1;
+}
+
+/** The question, how it was asked, and the answer: bench/runs/NAME/README.md. */
+function pageOf(name, table) {
+  const lines = readFileSync(join(folder, `${name}.mjs`), 'utf8').split('\n');
+  const [asked, , ...about] = lines.slice(
+    0,
+    lines.findIndex((line) => !line.startsWith('//')),
+  );
+  const text = (line) => line.slice(3);
+  const { date, commit, cpu, cores, node } = describeMachine(root);
+  const made = `\`npm run compare -- ${name}\`, ${date}, commit ${commit}, Node ${node}, ${cpu}, ${cores} cores`;
+  const parts = [[`# ${text(asked)}`], about.map(text), table, [made]];
+  return `${parts.map((part) => part.join('\n')).join('\n\n')}\n`;
 }
 
 function fail(message, code) {

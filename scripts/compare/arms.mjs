@@ -42,14 +42,15 @@ export async function readEvaluation(shared) {
 }
 
 /**
- * Spearman x 100 of a model folder at each number of leading dimensions: `average` of the seven test
- * sets, each of them, and STS-B dev. Every text is encoded once. Kept in `file` where one is named.
+ * Spearman x 100 of a model folder at each number of leading dimensions, by default all: `average` of the
+ * seven test sets, each of them, and STS-B dev. Every text is encoded once. Kept in `file` where one is
+ * named.
  */
-export async function scoreModel(model, { sts, dev }, { sizes = [], file, threads } = {}) {
+export async function scoreModel(model, { sts, dev }, { sizes, file, threads } = {}) {
   if (file !== undefined && existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'));
   const vectors = await vectorsOf(model, [...sts.sets, ...dev], threads);
   const scores = {};
-  for (const size of [...sizes, vectors.dimensions]) {
+  for (const size of sizes ?? [vectors.dimensions]) {
     const cut = truncated(vectors, size);
     const { tasks } = await evaluateSts(cut, sts, { draws: 2 });
     const { sets } = await scoreDevSets(cut, dev);

@@ -52,7 +52,6 @@ export async function compare({ shared, work, store, python, quick, threads }) {
   runPeer(python, { model, batches, output: theirs, threads: threads ?? 2 });
 
   const losses = compareLosses(ours, theirs);
-  for (const [name, value] of Object.entries(losses)) print(`  ${name}: ${value.toExponential(2)}`);
   const evaluation = await readEvaluation(shared);
   const score = async (folder, file) =>
     Object.values(await scoreModel(folder, evaluation, { file, threads }))[0];
@@ -61,9 +60,6 @@ export async function compare({ shared, work, store, python, quick, threads }) {
     simgpt: await score(join(ours, 'model')),
     'sentence-transformers': await score(join(theirs, 'model')),
   };
-  for (const [name, { average, dev }] of Object.entries(scores)) {
-    print(`  ${name.padEnd(22)} seven sets ${average.toFixed(3)}, STS-B dev ${dev.toFixed(3)}`);
-  }
   const difference = scores.simgpt.average - scores['sentence-transformers'].average;
   const holds = Math.abs(difference) <= wantedDifference && losses.firstStep <= wantedLoss;
   print(
@@ -73,7 +69,30 @@ export async function compare({ shared, work, store, python, quick, threads }) {
   writeFileSync(join(store, 'outcome.json'), `${JSON.stringify(outcome, undefined, 1)}\n`);
   keepRun(ours, store, true);
   copyFileSync(join(theirs, 'losses.jsonl'), join(store, 'sentence-transformers.jsonl'));
-  return holds;
+  return { holds, table: tableOf({ scores, losses, difference }) };
+}
+
+function tableOf({ scores, losses, difference }) {
+  const tasks = Object.keys(scores.untouched);
+  const row = (name, cells) => `| ${[name, ...cells].join(' | ')} |`;
+  const shown = (name) =>
+    row(
+      name,
+      tasks.map((task) => scores[name][task].toFixed(3)),
+    );
+  const apart = (key) => losses[key].toExponential(1);
+  return [
+    row('Spearman x 100', tasks),
+    row(
+      '---',
+      tasks.map(() => '---:'),
+    ),
+    ...Object.keys(scores).map(shown),
+    '',
+    `Difference of the averages ${difference.toFixed(4)}, wanted at most ${wantedDifference}. Losses`,
+    `apart, relative: first step ${apart('firstStep')} (wanted ${wantedLoss}), largest of the first`,
+    `ten ${apart('firstTen')}, of all ${apart('allSteps')}, last ${apart('lastStep')}.`,
+  ];
 }
 
 function writeData(from, to) {
