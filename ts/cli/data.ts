@@ -26,6 +26,14 @@ export function register(program: Command): void {
       new Option('--by <what>', 'what must be near')
         .choices(['pair', 'anchor'] as const)
         .default('pair' as const),
+    )
+    .option('--model <path or id>', 'an encoder: and the first of rows that mean the same by it')
+    .addOption(
+      shareOption(
+        '--cosine <value>',
+        'least cosine by the encoder; of pairs, the mean of two',
+        0.95,
+      ),
     );
   subcommand('overlap', 'which rows share a text with the STS sets', '<files...>')
     .requiredOption('--data <folder>', 'folder of the STS sets; may be repeated', collect)

@@ -13,7 +13,8 @@ import type { TrainingExample } from '../dataset/training_example.js';
 import { SimgptError } from '../errors.js';
 import type { BadRow } from '../files/quarantine.js';
 import type { DataAction, DataFlags } from './data_flags.js';
-import { groupsOf } from './data_groups.js';
+import { groupsOf, leadersByMeaning } from './data_groups.js';
+import type { PairTexts } from './data_groups.js';
 import { overlap } from './data_overlap.js';
 import { describeRewrite, describeStats } from './data_text.js';
 import { readingOf } from './example_options.js';
@@ -41,16 +42,35 @@ async function stats(paths: readonly string[], flags: DataFlags): Promise<void> 
 }
 
 async function dedup([path]: readonly string[], flags: DataFlags): Promise<void> {
-  const { threshold, by: near } = flags;
+  const { threshold, by: near, model } = flags;
   const duplicates = createDedup(flags.near ? { threshold, near } : {});
-  const dropped = { exact: 0, near: 0 };
-  const summary = await rewrite(path!, flags, (example) => {
+  const dropped = { exact: 0, near: 0, meaning: 0 };
+  const repeats = (example: TrainingExample): boolean => {
     const kind = duplicates.check(example);
-    if (kind !== null) {
-      dropped[kind]++;
-    }
-    return kind === null;
+    if (kind !== null) dropped[kind]++;
+    return kind !== null;
+  };
+  if (model === undefined) {
+    const summary = await rewrite(path!, flags, (example) => !repeats(example));
+    await tell(summary, flags, { duplicates: dropped, capped: duplicates.capped() });
+    return;
+  }
+  const same = await twice(path!);
+  await expectRewritable(rewriteOptions(path!, flags), flags.overwrite === true);
+  // By their words first: a text that is there twice is embedded once.
+  const left: PairTexts[] = [];
+  const places: number[] = [];
+  for await (const example of goodExamples(inputsOf([path!], flags), () => {})) {
+    places.push(repeats(example) ? -1 : left.length);
+    if (places.at(-1) !== -1) left.push({ anchor: example.anchor, positive: example.positive });
+  }
+  const leaders = await leadersByMeaning(left, { by: near, cosine: flags.cosine, model });
+  const summary = await rewrite(path!, flags, (_, index) => {
+    const place = places[index]!;
+    return place !== -1 && leaders[place] === place;
   });
+  await same();
+  dropped.meaning = leaders.reduce((sum, leader, row) => sum + (leader === row ? 0 : 1), 0);
   await tell(summary, flags, { duplicates: dropped, capped: duplicates.capped() });
 }
 

@@ -103,11 +103,14 @@ export function describeRewrite(
   more: Readonly<Record<string, unknown>>,
 ): string {
   const { output, read, written, dropped, failed, quarantine, formulas } = summary;
-  const duplicates = more['duplicates'] as { exact: number; near: number } | undefined;
+  const duplicates = more['duplicates'] as
+    | { exact: number; near: number; meaning: number }
+    | undefined;
   const detail =
     duplicates === undefined
       ? ''
-      : ` (${count(duplicates.exact)} equal, ${count(duplicates.near)} near)`;
+      : ` (${count(duplicates.exact)} equal, ${count(duplicates.near)} near` +
+        `${duplicates.meaning > 0 ? `, ${count(duplicates.meaning)} of one meaning` : ''})`;
   const lines = [
     `${count(written)} of ${count(read)} rows in ${forTerminalLine(output, 1000)}` +
       (dropped > 0 ? `; ${count(dropped)} left out${detail}` : ''),

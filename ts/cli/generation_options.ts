@@ -25,6 +25,9 @@ export interface GenerationFlags {
   readonly format: WrittenFormat;
   readonly nearDuplicates?: number;
   readonly sameMeaning?: number;
+  readonly evaluation?: readonly string[];
+  readonly excludeOverlap?: boolean;
+  readonly maxSourceShare?: number;
   readonly set?: Readonly<Record<string, string>>;
   readonly templates?: string;
   readonly slotWeights?: string;
@@ -85,6 +88,18 @@ export function generationOptions(): Option[] {
     )
       .preset('0.95')
       .argParser(shareArgument),
+    new Option(
+      '--evaluation <folder>',
+      'count rows that share a text with the STS sets there; may be repeated',
+    ).argParser((value: string, before: readonly string[] | undefined) => [
+      ...(before ?? []),
+      value,
+    ]),
+    new Option('--exclude-overlap', 'and leave them out'),
+    new Option(
+      '--max-source-share <share>',
+      'let no source have more of the rows; its first ones stay',
+    ).argParser(shareArgument),
     new Option('--llm <name>', "the model, by the server's name for it"),
     new Option(
       '--base-url <url>',
@@ -136,7 +151,7 @@ export function generationOptions(): Option[] {
 function shareArgument(text: string): number {
   const value = /^\d(\.\d{1,6})?$/.test(text) ? Number(text) : NaN;
   if (value > 0 && value <= 1) return value;
-  throw new InvalidArgumentError(`expected a similarity > 0 and <= 1, received ${text}`);
+  throw new InvalidArgumentError(`expected a number > 0 and <= 1, received ${text}`);
 }
 
 function amountArgument(text: string): number {

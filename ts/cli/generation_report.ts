@@ -41,9 +41,13 @@ export async function writeReport(
     import('../generate/prices.js'),
   ]);
   const { readOverlapResult } = await import('../generate/overlap_result.js');
+  const { overlapName } = await import('../generate/overlap_rows.js');
+  // What the run itself found, unless another scan of its rows is given.
+  const own = run.commit.files.some(({ name }) => name === overlapName);
+  const found = overlap ?? (own ? join(folder, overlapName) : undefined);
   await writeRunReport(folder, {
     ...run,
-    overlap: overlap === undefined ? undefined : await readOverlapResult(overlap, run.commit),
+    overlap: found === undefined ? undefined : await readOverlapResult(found, run.commit),
     prices: await readPrices(priceTable),
     measure: model === undefined ? undefined : (rows) => measure(model, rows),
   });

@@ -1,11 +1,10 @@
 // One run of a recipe from the command line: everything checked before the first call is paid for.
-import { basename } from 'node:path';
-
 import { formatOfName } from '../dataset/input.js';
 import { canonicalHash, withoutUndefined } from '../files/canonical_json.js';
 import type { GenerateOptions, GenerateResult } from '../generate/generate.js';
 import type { GenerationInput } from '../generate/input_rows.js';
 import type { MoneyCap } from '../generate/money.js';
+import type { OverlapScan } from '../generate/overlap_rows.js';
 import type { PriceTable } from '../generate/prices.js';
 import type { Provider } from '../generate/provider.js';
 import type { Recipe } from '../generate/recipe.js';
@@ -15,6 +14,7 @@ import { exitCodes } from './exit_codes.js';
 import { exampleColumns } from './example_columns.js';
 import type { ExitCode } from './exit_codes.js';
 import { likenessOf } from './generation_likeness.js';
+import { otherFilesOf, outputOf, overlapScanOf, sayOverlap } from './generation_rows.js';
 import type { Likeness } from './generation_likeness.js';
 import type { GenerationFlags } from './generation_options.js';
 import { describeEstimate, describeResult } from './generation_text.js';
@@ -38,7 +38,8 @@ export async function runGeneration(
 ): Promise<GenerateResult | undefined> {
   const model = modelOf(flags);
   await using likeness = await likenessOf(flags);
-  const run = await prepareRun(recipeName, model, flags, likeness, readInput);
+  const scan = await overlapScanOf(flags);
+  const run = await prepareRun(recipeName, model, flags, { ...likeness, scan }, readInput);
   const money = await moneyCapOf(flags, model);
   if (flags.dryRun === true) {
     await printEstimate(run, flags);
@@ -53,8 +54,9 @@ export async function runGeneration(
   const { generate } = await import('../generate/generate.js');
   const result: GenerateResult = await generate({
     ...run,
-    filters: likeness.filters,
-    otherFiles: otherFilesOf(flags),
+    filters: () => [...likeness.filters(), ...(scan?.filters() ?? [])],
+    maxSourceShare: flags.maxSourceShare,
+    otherFiles: otherFilesOf(flags, scan),
     folder: flags.output,
     caps: { tokens: flags.maxTokensTotal, calls: flags.maxCalls, money },
     baseUrl: server.baseUrl,
@@ -72,6 +74,7 @@ export async function runGeneration(
   else {
     const isThere = flags.report && reported === undefined;
     process.stderr.write(describeResult(result, flags.output, isThere, prices));
+    if (result.commit !== undefined) await sayOverlap(flags.output, result.commit);
     if (flags.provider === 'rehearsal') process.stderr.write(rehearsalNote);
   }
   // What was bought is told first: it is whole, and the report can be written again.
@@ -112,15 +115,6 @@ async function moneyCapOf(
   return moneyCap(maxCost, await readPrices(priceTable), model);
 }
 
-/** The second form of the rows that the flags ask for. */
-function otherFilesOf({ format }: GenerationFlags): NonNullable<GenerateOptions['otherFiles']> {
-  return async (folder) => {
-    if (format === 'jsonl') return [];
-    const { writeOtherForm } = await import('../generate/other_forms.js');
-    return [await writeOtherForm(folder, format)];
-  };
-}
-
 const rehearsalNote =
   'written by the rehearsal, by rule and without a model: for trying a run out, not for use\n';
 
@@ -139,7 +133,11 @@ async function prepareRun(
   recipeName: string,
   model: string,
   flags: GenerationFlags,
-  { nearDuplicates, findCharacters }: Likeness,
+  {
+    nearDuplicates,
+    findCharacters,
+    scan,
+  }: Omit<Likeness, symbol> & { readonly scan: OverlapScan | undefined },
   readInput: ReadInput | undefined,
 ): Promise<PreparedRun> {
   const [{ loadTemplates }, { loadRefusals }, { recipeByName }] = await Promise.all([
@@ -173,7 +171,7 @@ async function prepareRun(
     input: input?.fingerprint ?? null,
     limit: flags.limit ?? null,
     output: {
-      ...outputOf(flags),
+      ...outputOf(flags, scan),
       ...(personas.length === 0 ? {} : { personas: canonicalHash(personas) }),
     },
   };
@@ -187,20 +185,6 @@ async function personasFor(recipe: string, flags: GenerationFlags): Promise<read
   return flags.personas === undefined
     ? readDataLines('personas.txt')
     : readTextLines(flags.personas);
-}
-
-/** What of the flags changes rows or files, beside what the plan names. */
-function outputOf({ inputFormat, textField, idField, source, licence, ...flags }: GenerationFlags) {
-  const nearDuplicates = flags.nearDuplicates?.toString();
-  const sameMeaning = flags.sameMeaning?.toString();
-  // A path is no part of a plan, the encoder's name is.
-  const asks = sameMeaning !== undefined || flags.set?.['characters'] === 'nearest';
-  const encoder = asks ? basename(flags.model ?? '') : undefined;
-  const format = flags.format === 'jsonl' ? undefined : flags.format;
-  const columns = flags.columns === undefined ? undefined : JSON.stringify(flags.columns);
-  const reading = { inputFormat, textField, idField, source, licence, columns };
-  const given = { ...reading, format, nearDuplicates, sameMeaning, encoder };
-  return withoutUndefined(given) as Record<string, string>;
 }
 
 async function inputOf(

@@ -12,6 +12,7 @@ import { comparable } from './parse.js';
 import type { PreparedCall } from './planned_request.js';
 import type { IntermediateRow, PlannedCall, RecipeStage, Unit, UnitDrop } from './recipe.js';
 import type { WrittenFile } from './run_records.js';
+import { sourceCap } from './source_cap.js';
 import { readStored } from './stored_call.js';
 import type { StoredCalls } from './stored_call.js';
 import { walkUnit } from './walk_unit.js';
@@ -34,6 +35,8 @@ export interface Drops {
 export interface StageWork<Row> {
   readonly stage: RecipeStage<Row>;
   readonly units: () => AsyncIterable<Unit>;
+  /** The same, without a word about bad rows of the input. */
+  readonly quietUnits: () => AsyncIterable<Unit>;
   readonly prepare: (unit: Unit) => (planned: PlannedCall) => PreparedCall;
   readonly stored: StoredCalls;
   readonly drops: Drops;
@@ -54,24 +57,61 @@ export function writeIntermediate(
   return writeRows(path, work, sieve, ({ id, fields }) => canonicalJson({ id, fields }));
 }
 
-/** Writes the examples to `folder/data.jsonl`, equal ones and those a filter drops left out. */
-export function writeExampleRows(
+export interface RowRules {
+  /** Made anew for each pass over the rows. */
+  readonly filters: () => readonly RowFilter[];
+  /** The most rows that one source may have, as a share of all. */
+  readonly maxSourceShare?: number | undefined;
+}
+
+/**
+ * Writes the examples to `folder/data.jsonl`, equal ones and those a filter drops left out; the share
+ * of a source is capped last, of what the others leave.
+ */
+export async function writeExampleRows(
   folder: string,
   work: StageWork<Example>,
-  filters: readonly RowFilter[],
+  { filters, maxSourceShare }: RowRules,
 ): Promise<StageResult> {
+  const cap =
+    maxSourceShare === undefined
+      ? []
+      : [sourceCap(await sourcesOf(work, sieveOf(filters())), maxSourceShare)];
+  const sieve = sieveOf([...filters(), ...cap]);
+  return writeRows(join(folder, dataName), work, sieve, serializeExample);
+}
+
+function sieveOf(filters: readonly RowFilter[]): Sieve<Example> {
   const all = [exactDuplicates(), ...filters];
-  const check = async (row: Example): Promise<UnitDrop | undefined> => {
-    for (const filter of all) {
-      const drop = await filter.check(row);
-      if (drop !== undefined) return drop;
+  return {
+    check: async (row) => {
+      for (const filter of all) {
+        const drop = await filter.check(row);
+        if (drop !== undefined) return drop;
+      }
+      return undefined;
+    },
+    look: async (rows) => {
+      for (const filter of filters) await filter.look?.(rows);
+    },
+  };
+}
+
+/** The sources of the rows that pass, in order: a pass over all of them that writes nothing. */
+async function sourcesOf(
+  work: StageWork<Example>,
+  { look, check }: Sieve<Example>,
+): Promise<readonly string[]> {
+  const sources: string[] = [];
+  // What a pass drops is told by the one that writes.
+  for await (const group of walkedGroups({ ...work, units: work.quietUnits })) {
+    const rows = group.flatMap(({ verdict }) => (verdict.kind === 'rows' ? verdict.rows : []));
+    await look(rows);
+    for (const row of rows) {
+      if ((await check(row)) === undefined) sources.push(row.source ?? '');
     }
-    return undefined;
-  };
-  const look = async (rows: readonly Example[]): Promise<void> => {
-    for (const filter of filters) await filter.look?.(rows);
-  };
-  return writeRows(join(folder, dataName), work, { look, check }, serializeExample);
+  }
+  return sources;
 }
 
 /** The rows of a run, whatever other form is made of them. */

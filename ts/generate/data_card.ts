@@ -94,12 +94,13 @@ function overlapLines(overlap: OverlapResult | undefined): string[] {
   if (overlap === undefined) {
     return ['## Overlap with evaluation sets', '', 'Not looked for here.', ''];
   }
-  const { examples, overlapping, ngram, threshold, sets } = overlap;
+  const { examples, overlapping, excluded, ngram, threshold, sets } = overlap;
   return [
     '## Overlap with evaluation sets',
     '',
-    `${overlapping} of ${examples} rows share a text with a set: equal but for case and white ` +
-      `space, or ${threshold} of the character ${ngram}-grams.`,
+    `${overlapping} of ${examples} rows ${excluded === true ? 'shared' : 'share'} a text with a ` +
+      `set${excluded === true ? ' and were left out' : ''}: equal but for case and white space, or ` +
+      `${threshold} of the character ${ngram}-grams.`,
     '',
     '| set | its texts, equal | near | rows |',
     '|---|---:|---:|---:|',

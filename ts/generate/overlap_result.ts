@@ -11,6 +11,8 @@ const count = z.int().min(0);
 const schema = z.object({
   files: z.array(z.object({ sha256: z.string().optional() })),
   threshold: z.number(),
+  /** Whether the rows that share a text were left out; else they are there. */
+  excluded: z.boolean().optional(),
   ngram: count,
   examples: count,
   overlapping: count,

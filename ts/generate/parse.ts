@@ -16,6 +16,9 @@ export const dropReasons = [
   'duplicate',
   'tooLong',
   'grade',
+  // Of a run that leaves out what is in evaluation sets, or more than a source's share.
+  'overlap',
+  'sourceShare',
 ] as const;
 
 export type DropReason = (typeof dropReasons)[number];

@@ -205,13 +205,17 @@ function shareSection({ summary: { sources, groups } }: RunFacts): ReportSection
 
 function overlapSection(overlap: OverlapResult): ReportSection {
   const numeric = true;
-  const { overlapping, examples } = overlap;
+  const { overlapping, examples, excluded } = overlap;
+  const counts = `${groupedNumber(overlapping)} of ${groupedNumber(examples)} rows`;
   return {
     title: 'Overlap with evaluation sets',
     blocks: [
       {
         kind: 'table',
-        caption: `${groupedNumber(overlapping)} of ${groupedNumber(examples)} rows share a text with a set`,
+        caption:
+          excluded === true
+            ? `${counts} shared a text with a set and were left out`
+            : `${counts} share a text with a set`,
         columns: [
           { title: 'set' },
           { title: 'its texts, equal', numeric },

@@ -37,6 +37,8 @@ export interface StageSource {
 
 export interface StageOptions extends StageSource {
   readonly filters?: () => readonly RowFilter[];
+  /** The most rows that one source may have, as a share of all, in (0, 1]. */
+  readonly maxSourceShare?: number | undefined;
   /** Files that are made of the rows, beside them. */
   readonly otherFiles?: (folder: string) => Promise<readonly WrittenFile[]>;
   /** Stop at the first unit that gives no row. */
@@ -182,6 +184,7 @@ function stageWork<Row>(
   return {
     stage,
     units: () => unitsOf(scene, stage, index, onBad),
+    quietUnits: () => unitsOf(scene, stage, index),
     prepare: (unit) => preparer(scene, stage, unit),
     stored: scene.stored,
     drops,
@@ -195,7 +198,13 @@ async function openDrops(folder: string): Promise<Drops> {
 /** Every file as a function of plan, answers and failures, then the record that says so. */
 export async function writeArtefact(scene: Scene, plan: string): Promise<Commit> {
   const { run, options } = scene;
-  const { recipe, filters = () => [], otherFiles = async () => [], input } = options;
+  const {
+    recipe,
+    filters = () => [],
+    maxSourceShare,
+    otherFiles = async () => [],
+    input,
+  } = options;
   await input?.expectUnchanged();
   const drops = await openDrops(run.path);
   const results: StageResult[] = [];
@@ -204,7 +213,7 @@ export async function writeArtefact(scene: Scene, plan: string): Promise<Commit>
       results.push(await writeIntermediate(run.path, stageWork(scene, stage, index, drops)));
     }
     const last = stageWork(scene, recipe.last, recipe.before.length, drops);
-    results.push(await writeExampleRows(run.path, last, filters()));
+    results.push(await writeExampleRows(run.path, last, { filters, maxSourceShare }));
     await input?.expectUnchanged();
   } catch (error) {
     await drops.file.abort();
