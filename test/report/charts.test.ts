@@ -39,6 +39,17 @@ test('a drawn chart shows its titles and names and takes the colour of the page'
   assert.match(svg, /fill="currentColor"/);
 });
 
+test('a mark stands at its x, steps are whole, small numbers are short', async () => {
+  const points = [0, 1, 2].map((x) => [x, 1e-5 * (x + 1)] as const);
+  const curve = { x: 'step', y: 'rate', series: [{ name: 'rate', points }], yFormat: '~e' };
+  const plain = await chartSvg(lineChart(curve));
+  const marked = await chartSvg(lineChart({ ...curve, marked: 1 }));
+  assert.ok(!plain.includes('stroke-dasharray="4,3"') && marked.includes('stroke-dasharray="4,3"'));
+  const labels = [...marked.matchAll(/<text[^>]*>([^<]*)</g)].map(([, text]) => text);
+  assert.deepEqual(labels.slice(0, 3), ['0', '1', '2']);
+  assert.ok(labels.includes('2e-5'), labels.join(' '));
+});
+
 test('bars of equal names stay apart', async () => {
   const bars = ['a', 'a', 'b'].map((name, value) => ({ name, value }));
   const svg = await chartSvg(barChart({ x: 'rows', bars, style: 'points' }));

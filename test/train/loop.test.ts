@@ -270,6 +270,26 @@ test('early stopping: patience counts evaluations without gain', async (context)
   assert.equal(looks, 5);
 });
 
+test('D16: the last step is looked at, unless the released way is asked for', async (context) => {
+  const folder = await temporaryFolder(context);
+  const looksOf = async (name: string, evaluateEvery: number) => {
+    const path = join(folder, name);
+    const looks: number[] = [];
+    const outcome = await runLinear(path, {
+      evaluateLast: false,
+      evaluateEvery,
+      onEvent: (event) => event.kind === 'evaluation' && looks.push(event.step),
+    });
+    return { looks, selected: outcome.selected };
+  };
+  const { looks, selected } = await looksOf('seven', 25);
+  assert.deepEqual(looks, [0, 25, 50]);
+  assert.ok([25, 50].includes(selected.step));
+  // A run that is over before its first look has its last model, whose score nobody knows.
+  const none = await looksOf('none', 100);
+  assert.deepEqual(none, { looks: [0], selected: { step: linearSteps, score: null } });
+});
+
 test('without dev sets the last model is the selected one', async (context) => {
   const path = join(await temporaryFolder(context), 'run');
   const model = linearModel(11);

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { appendFile, readFile, readdir, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 
 import { readCheckpoint } from '#dist/encoder/checkpoint.js';
 import { SimgptError } from '#dist/errors.js';
 import { trainWith } from '#dist/train/train.js';
 import type { RunEvent } from '#dist/train/train.js';
 import { readTrainingData } from '#dist/train/training_data.js';
+import { temporaryFolder } from '../temporary_folder.js';
 import { openLinear, trainingScene } from './training_scene.js';
 
 const isError = (code: string, message: RegExp) => (error: unknown) =>
@@ -200,6 +203,23 @@ test('rows that share a text with an evaluation set are counted, or left out', a
   assert.ok(overlap.overlapping >= 1 && overlap.overlapping < 31);
   const { used, dropped } = left.data;
   assert.deepEqual([used, dropped], [31 - overlap.overlapping, overlap.overlapping]);
+});
+
+test('more records than the heap holds are refused by a sentence, not by the engine', async (context) => {
+  const path = join(await temporaryFolder(context), 'large.txt');
+  const text = Array.from({ length: 70_000 }, (_, i) => `${i} ${'words '.repeat(250)}`).join('\n');
+  await writeFile(path, text);
+  const module = new URL(import.meta.resolve('#dist/train/training_data.js')).href;
+  const script =
+    `const { readTrainingData } = await import(${JSON.stringify(module)});` +
+    `await readTrainingData({ files: [{ path: ${JSON.stringify(path)} }], data: 'sentences' })` +
+    `.catch((error) => console.log(error.code, error.message));`;
+  const args = ['--max-old-space-size=96', '--input-type=module', '-e', script];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  assert.match(
+    stdout,
+    /^outOfMemory expected training data that fit Node's heap of \d+ MB, it was full at record \d+000 /,
+  );
 });
 
 test('texts: each text of the rows once, two an example', async (context) => {

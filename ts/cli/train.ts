@@ -235,10 +235,11 @@ function dataFiles(flags: TrainFlags): readonly TrainingFile[] {
 
 function describe({ output, runs, summary, data }: TrainResult): string {
   const name = (path: string): string => forTerminalLine(path, 1000);
-  const lines = runs.map(({ seed, steps, selected, testScore, folder }) => {
+  const lines = runs.map(({ seed, steps, selected, testScore, truncated, folder }) => {
     const dev = selected.score === null ? '' : `, dev ${hundredfold(selected.score)}`;
     const test = testScore === null ? '' : `, test ${hundredfold(testScore)}`;
-    return `seed ${seed}: ${steps} steps, step ${selected.step} selected${dev}${test}: ${name(folder)}/model`;
+    const cut = truncated > 0 ? `, ${truncated} texts cut` : '';
+    return `seed ${seed}: ${steps} steps${cut}, step ${selected.step} selected${dev}${test}: ${name(folder)}/model`;
   });
   lines.push(...spreadLine('dev', summary?.devScore), ...spreadLine('test', summary?.testScore));
   if (data.bad > 0) {

@@ -16,29 +16,37 @@ export function showTraining(json: boolean): TrainingDisplay {
       stop: () => {},
     };
   }
-  const progress = createProgress('step');
-  const teaching = createProgress('teacher: text');
+  const bars = {
+    reading: createProgress('record'),
+    teacher: createProgress('teacher: text'),
+    step: createProgress('step'),
+    before: createProgress('test sets, the model before training: text'),
+    after: createProgress('test sets, the selected model: text'),
+  };
+  const stop = () => Object.values(bars).forEach((bar) => bar.stop());
   let totalSteps = 0;
+  const advance = (event: RunEvent): void => {
+    if (event.kind === 'run') ({ totalSteps } = event);
+    if (event.kind === 'reading') bars.reading.update(event.records);
+    if (event.kind === 'teacher') bars.teacher.update(event.done, event.total);
+    if (event.kind === 'step') {
+      bars.step.update(event.step, totalSteps, `loss ${event.loss.toFixed(4)}`);
+    }
+    if (event.kind === 'scoring') {
+      if (event.done === event.total) bars[event.model].stop();
+      else bars[event.model].update(event.done, event.total);
+    }
+  };
   return {
     show: (event) => {
-      if (event.kind === 'teacher') {
-        teaching.update(event.done, event.total);
-        if (event.done === event.total) teaching.stop();
-      }
-      if (event.kind === 'run') ({ totalSteps } = event);
-      if (event.kind === 'step') {
-        progress.update(event.step, totalSteps, `loss ${event.loss.toFixed(4)}`);
-      }
+      advance(event);
       const line = sentence(event);
       if (line !== undefined) {
-        progress.stop();
+        stop();
         process.stderr.write(`${line}\n`);
       }
     },
-    stop: () => {
-      teaching.stop();
-      progress.stop();
-    },
+    stop,
   };
 }
 
@@ -80,7 +88,9 @@ function sentence(event: RunEvent): string | undefined {
         : undefined;
     case 'alreadyDone':
       return `seed ${event.seed} is done already: ${forTerminalLine(event.folder, 1000)}`;
+    case 'reading':
     case 'step':
+    case 'scoring':
     case 'timing':
   }
   return undefined;

@@ -1,3 +1,4 @@
+import { createDigestMap } from '../files/digest_map.js';
 import { planEpoch } from './epoch_plan.js';
 import type { EpochPlan, PlannedExamples, TextIds } from './epoch_plan.js';
 import type { TrainingExample } from './training_example.js';
@@ -170,7 +171,13 @@ function plannedExamples(
 }
 
 function textIdsOf(examples: readonly BatchableExample[]): TextIds {
-  const idOf = numbering();
+  // By digest: a map of millions of texts would be most of the heap, and ends at 16.7 million.
+  const known = createDigestMap();
+  const idOf = (text: string): number => {
+    const id = known.get(text)?.position ?? known.size;
+    if (id === known.size) known.set(text, 0, { position: id, bytes: 1 });
+    return id;
+  };
   const starts = new Uint32Array(examples.length + 1);
   const ids: number[] = [];
   for (const [i, { anchor, positive, hardNegatives }] of examples.entries()) {
@@ -180,7 +187,7 @@ function textIdsOf(examples: readonly BatchableExample[]): TextIds {
     }
     starts[i + 1] = ids.length;
   }
-  return { starts, ids: Uint32Array.from(ids), distinct: idOf.count() };
+  return { starts, ids: Uint32Array.from(ids), distinct: known.size };
 }
 
 /** A text as D22 compares it. */
@@ -200,14 +207,11 @@ function numbered(names: readonly string[]): Uint32Array {
 }
 
 /** Numbers from 0 for names, in the order in which they are first seen. */
-function numbering(): ((name: string) => number) & { readonly count: () => number } {
+function numbering(): (name: string) => number {
   const ids = new Map<string, number>();
-  const idOf = (name: string): number => {
+  return (name) => {
     const id = ids.get(name) ?? ids.size;
-    if (id === ids.size) {
-      ids.set(name, id);
-    }
+    ids.set(name, id);
     return id;
   };
-  return Object.assign(idOf, { count: () => ids.size });
 }

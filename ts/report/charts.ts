@@ -15,6 +15,10 @@ export interface LineChart {
   readonly series: readonly LineSeries[];
   /** Whether the y axis starts at 0; default false. */
   readonly fromZero?: boolean;
+  /** How the y axis writes numbers, in d3's notation, such as `~e` for 5e-5. */
+  readonly yFormat?: string;
+  /** An x that a vertical line marks. */
+  readonly marked?: number;
 }
 
 const width = 640;
@@ -24,40 +28,57 @@ const height = 260;
 const mostPoints = 400;
 
 /** Curves over steps or time; longer ones are drawn as the means of equal runs of points. */
-export function lineChart({ x, y, series, fromZero = false }: LineChart): ChartSpec {
+export function lineChart(chart: LineChart): ChartSpec {
+  const { x, y, series, fromZero = false, yFormat, marked } = chart;
   const values = series.flatMap(({ name, points }) =>
     thinned(points).map(([px, py]) => ({ x: px, y: finiteOrNull(py), name })),
   );
   const fewPoints = series.every(({ points }) => points.length <= 40);
-  return {
-    width,
-    height,
-    data: { values },
+  const whole = values.every((value) => Number.isInteger(value.x));
+  const lines = {
     mark: { type: 'line', strokeWidth: 1.8, point: fewPoints ? { size: 24 } : false },
     encoding: {
-      x: {
-        field: 'x',
-        type: 'quantitative',
-        title: x,
-        scale: { zero: false, nice: false },
-        axis: { grid: false, tickCount: 10 },
-      },
+      x: xAxis(x, whole ? { tickMinStep: 1 } : {}),
       y: {
         field: 'y',
         type: 'quantitative',
         title: y,
         scale: { zero: fromZero },
-        axis: { tickCount: 6 },
+        axis: { tickCount: 6, ...(yFormat === undefined ? {} : { format: yFormat }) },
       },
       color: colorOf(series.map(({ name }) => name)),
     },
-  };
+  } as const;
+  const size = { width, height, data: { values } };
+  if (marked === undefined) return { ...size, ...lines };
+  const rule = {
+    data: { values: [{ x: marked }] },
+    mark: { type: 'rule', strokeDash: [4, 3] as number[], color: 'currentColor', opacity: 0.5 },
+    encoding: { x: xAxis(x, {}) },
+  } as const;
+  return { ...size, layer: [lines, rule] };
+}
+
+/** Numbers along the bottom from the least to the largest, without a grid. */
+function xAxis(title: string, axis: { readonly tickMinStep?: number }) {
+  return {
+    field: 'x',
+    type: 'quantitative',
+    title,
+    scale: { zero: false, nice: false },
+    axis: { grid: false, tickCount: 10, ...axis },
+  } as const;
+}
+
+/** Of how many points each point of a drawn curve is the mean. */
+export function pointsAPoint(points: number): number {
+  return Math.max(1, Math.ceil(points / mostPoints));
 }
 
 /** At most `mostPoints` points: the means of runs of equal length. */
 export function thinned(points: LineSeries['points']): LineSeries['points'] {
-  const run = Math.ceil(points.length / mostPoints);
-  if (run <= 1) return points;
+  const run = pointsAPoint(points.length);
+  if (run === 1) return points;
   const means: [number, number][] = [];
   for (let start = 0; start < points.length; start += run) {
     const part = points.slice(start, start + run);
@@ -102,13 +123,7 @@ export function histogramChart(chart: HistogramChart): ChartSpec {
       line: { interpolate: 'step-after', strokeWidth: 1.4 },
     },
     encoding: {
-      x: {
-        field: 'x',
-        type: 'quantitative',
-        title: x,
-        scale: { zero: false, nice: false },
-        axis: { grid: false, tickCount: 10 },
-      },
+      x: xAxis(x, {}),
       y: {
         field: 'share',
         type: 'quantitative',

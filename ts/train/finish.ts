@@ -1,28 +1,46 @@
 import { join } from 'node:path';
 
 import { SimgptError } from '../errors.js';
+import type { OverlapReport } from '../evaluate/overlap.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import type { LoopOutcome } from './loop.js';
 import { modelCard } from './model_card.js';
 import type { Prepared } from './prepare.js';
 import { trainingReport } from './report_page.js';
+import { readRunLog } from './run_log.js';
+import type { RunLog } from './run_log.js';
 import { evaluateRun } from './run_evaluation.js';
-import type { RunEvaluation } from './run_evaluation.js';
+import type { RunEvaluation, ScoringProgress } from './run_evaluation.js';
 import { removeTemporaries } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
 
 export interface FinishOptions {
   readonly folder: RunFolder;
   readonly prepared: Prepared;
+  /** Null where there is no evaluation set to compare with. */
+  readonly overlap: OverlapReport | null;
   readonly seed: number;
   readonly outcome: LoopOutcome;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly onScoring?: ((progress: ScoringProgress) => void) | undefined;
+}
+
+/** A run that has ended, as its card and its report tell it. */
+export interface ToldRun extends Pick<FinishOptions, 'prepared' | 'overlap' | 'seed' | 'outcome'> {
+  readonly evaluation: RunEvaluation;
+  readonly log: RunLog;
+}
+
+export interface FinishedRun {
+  readonly evaluation: RunEvaluation;
+  /** Texts that training cut, over all steps. */
+  readonly truncated: number;
 }
 
 /** Scores the selected model and the untouched one, then writes tables, model card and report. */
-export async function finishRun(options: FinishOptions): Promise<RunEvaluation> {
-  const { folder, prepared, seed, outcome, signal } = options;
+export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
+  const { folder, signal } = options;
   const evaluation = await evaluateRun({ ...options, model: folder.model }).catch(
     (error: unknown) => {
       throw signal?.aborted === true ? interrupted(signal.reason) : error;
@@ -31,11 +49,13 @@ export async function finishRun(options: FinishOptions): Promise<RunEvaluation> 
   const write = (name: string, text: string) => writeFileAtomic(join(folder.path, name), text);
   await removeTemporaries(folder.model);
   await write('evaluation.json', `${JSON.stringify(evaluation)}\n`);
-  const card = modelCard({ prepared, seed, outcome, evaluation });
+  const log = await readRunLog(folder);
+  const told = { ...options, evaluation, log };
+  const card = modelCard(told);
   await write('card.md', card);
   await writeFileAtomic(join(folder.model, 'README.md'), card);
-  await write('report.html', await trainingReport({ folder, prepared, seed, outcome, evaluation }));
-  return evaluation;
+  await write('report.html', await trainingReport(told));
+  return { evaluation, truncated: log.truncated };
 }
 
 function interrupted(reason: unknown): SimgptError {

@@ -27,6 +27,8 @@ export interface LoopOptions {
   readonly schedule: Schedule;
   readonly maxGradNorm: number | null;
   readonly evaluateEvery: number;
+  /** False: the last step only where `evaluateEvery` divides it, as the released trainers. Default true. */
+  readonly evaluateLast?: boolean | undefined;
   readonly checkpointEvery: number;
   /** Evaluations without a better score before the run stops; null for never. */
   readonly patience: number | null;
@@ -195,13 +197,12 @@ function withoutNegativeZero(parts: Readonly<Record<string, number>>): Record<st
 /** Before the first step, every `evaluateEvery` steps, and after the last one (D16). */
 async function evaluateIfDue(run: Run): Promise<void> {
   const { options, at } = run;
-  const { evaluate, totalSteps, evaluateEvery } = options;
+  const { evaluate, totalSteps, evaluateEvery, evaluateLast = true } = options;
   const last = at.step === totalSteps;
-  const due = at.step % evaluateEvery === 0 || last;
-  if (at.finished || !due || at.evaluatedStep === at.step) return;
-  if (evaluate === undefined) {
+  if (at.finished || at.evaluatedStep === at.step) return;
+  if (evaluate === undefined || !(at.step % evaluateEvery === 0 || (last && evaluateLast))) {
     if (!last) return;
-    await exportSelected(run);
+    if (at.best === null) await exportSelected(run);
     run.at = { ...at, evaluatedStep: at.step, finished: true };
     return;
   }

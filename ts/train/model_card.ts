@@ -1,21 +1,12 @@
 import { stsReportAsMarkdown } from '../evaluate/report_formats.js';
-import type { RunEvaluation } from './run_evaluation.js';
-import type { LoopOutcome } from './loop.js';
-import type { Prepared } from './prepare.js';
-
-export interface CardInputs {
-  readonly prepared: Prepared;
-  readonly seed: number;
-  readonly outcome: LoopOutcome;
-  readonly evaluation: RunEvaluation;
-}
+import type { ToldRun } from './finish.js';
 
 /**
  * What a reader must know of a trained model: where it comes from, what it was trained on and how,
  * its scores with their intervals, and what it was not made for. A function of the run alone: it
  * holds no clock, host or path.
  */
-export function modelCard(inputs: CardInputs): string {
+export function modelCard(inputs: ToldRun): string {
   const { prepared } = inputs;
   const { checkpoint } = prepared;
   return [
@@ -44,7 +35,7 @@ export function modelCard(inputs: CardInputs): string {
   ].join('\n');
 }
 
-function scores({ evaluation, outcome }: CardInputs): string[] {
+function scores({ evaluation, outcome }: ToldRun): string[] {
   const { dev, test } = evaluation;
   const selected =
     outcome.selected.score === null
@@ -74,7 +65,7 @@ function scores({ evaluation, outcome }: CardInputs): string[] {
   ];
 }
 
-function data({ prepared }: CardInputs): string[] {
+function data({ prepared, outcome, overlap, log }: ToldRun): string[] {
   const { counts, files } = prepared.data;
   return [
     '## Data',
@@ -86,15 +77,21 @@ function data({ prepared }: CardInputs): string[] {
         `| ${inline(name)} | ${rows} | ${weight} | ${bytes} | \`${sha256}\` |`,
     ),
     '',
-    `${counts.used} of ${counts.read} records were trained on; ${counts.bad} could not be used, ` +
-      `${counts.duplicates} repeat an earlier one, ${counts.dropped} were left out on request.`,
+    `${counts.used} of ${counts.read} records are in the training set; ${counts.bad} could not be ` +
+      `used, ${counts.duplicates} repeat an earlier one, ${counts.dropped} were left out on ` +
+      `request. ${outcome.steps} steps took ${log.examples} examples from it, ${log.truncated} of ` +
+      'their texts cut to the tokens of training.',
     '',
-    'What of the evaluation sets is in these records stands in `overlap.json` of the run.',
+    overlap === null
+      ? 'The records were not compared with any evaluation set.'
+      : `${overlap.overlapping} of ${overlap.examples} records share a text with ` +
+        `${overlap.sets.map(({ name }) => inline(name)).join(', ')}, equal or nearly ` +
+        '(`overlap.json` of the run).',
     '',
   ];
 }
 
-function training({ prepared, outcome, seed }: CardInputs): string[] {
+function training({ prepared, outcome, seed }: ToldRun): string[] {
   const { settings, overridden } = prepared.recipe;
   const values = { ...settings, seeds: [seed], steps: outcome.steps };
   const rows = Object.entries(values).map(([name, value]) => {

@@ -83,7 +83,11 @@ export interface Prepared {
  */
 export async function prepareRun(
   inputs: RunInputs,
-  options: { readonly scansOverlap?: boolean; readonly signal?: AbortSignal | undefined } = {},
+  options: {
+    readonly scansOverlap?: boolean;
+    readonly onRecords?: ((records: number) => void) | undefined;
+    readonly signal?: AbortSignal | undefined;
+  } = {},
 ): Promise<Prepared> {
   const { signal } = options;
   const { maxSteps, excludeOverlap = false } = inputs;
@@ -116,6 +120,7 @@ export async function prepareRun(
     dedupe: inputs.dedupe,
     strict: inputs.strict,
     excludes: (example) => (scanner?.check(example).length ?? 0) > 0 && excludeOverlap,
+    onRecords: options.onRecords,
     signal,
   });
   const fixed = withoutUndefined({

@@ -83,6 +83,8 @@ export const settingsSchema = z.strictObject({
     .min(1)
     .refine((seeds) => new Set(seeds).size === seeds.length, 'seeds that differ'),
   evaluateEvery: count,
+  /** Whether the last step is looked at wherever it falls (D16). Default true. */
+  evaluateLast: z.boolean().optional(),
   selection: z.array(z.enum(selectionSets)).min(1),
   /** Evaluations without a better score before the run stops; null for never. */
   patience: count.nullable(),

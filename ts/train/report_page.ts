@@ -1,49 +1,31 @@
-import { readFile } from 'node:fs/promises';
-
-import { histogramChart, lineChart } from '../report/charts.js';
-import { htmlPage } from '../report/page.js';
-import type { ReportBlock } from '../report/page.js';
 import { stsBlocks } from '../evaluate/report_page.js';
 import { withoutUndefined } from '../files/canonical_json.js';
+import { histogramChart, lineChart, pointsAPoint } from '../report/charts.js';
+import type { LineChart } from '../report/charts.js';
+import { htmlPage } from '../report/page.js';
+import type { ReportBlock } from '../report/page.js';
+import type { ToldRun } from './finish.js';
+import type { EvaluationLine, LoopOutcome } from './loop.js';
+import type { Prepared } from './prepare.js';
 import { histogramBins } from './run_evaluation.js';
 import type { RunEvaluation } from './run_evaluation.js';
-import type { EvaluationLine, LoopOutcome, StepLine } from './loop.js';
-import type { Prepared } from './prepare.js';
-import type { RunFolder } from './run_folder.js';
-
-interface ReportInputs {
-  readonly folder: RunFolder;
-  readonly prepared: Prepared;
-  readonly seed: number;
-  readonly outcome: LoopOutcome;
-  readonly evaluation: RunEvaluation;
-}
-
-interface TimingLine {
-  readonly step: number;
-  readonly textsPerSecond: number;
-  readonly memoryBytes: number;
-}
+import type { RunLog, TimingLine } from './run_log.js';
 
 /** A run on one page: curves, dev and test scores, similarities before and after, throughput. */
-export async function trainingReport(inputs: ReportInputs): Promise<string> {
-  const { folder, prepared, seed, outcome, evaluation } = inputs;
-  const lines = await readLines<StepLine | EvaluationLine>(folder.metrics);
-  const timings = await readLines<TimingLine>(folder.timings);
+export async function trainingReport(inputs: ToldRun): Promise<string> {
+  const { prepared, seed, outcome, evaluation, log } = inputs;
   const { recipe, checkpoint } = prepared;
-  const steps = lines.filter((line): line is StepLine => line.kind === 'step');
-  const looks = lines.filter((line): line is EvaluationLine => line.kind === 'evaluation');
   const sections = [
-    { title: 'Run', blocks: [figures(inputs, steps, timings), ...notices(inputs)] },
-    { title: 'Training', blocks: trainingBlocks(steps, looks) },
+    { title: 'Run', blocks: [figures(inputs), ...notices(inputs)] },
+    { title: 'Training', blocks: trainingBlocks(log, outcome) },
     ...(evaluation.dev.length === 0
       ? []
       : [{ title: 'Similarities of the dev pairs', blocks: similarityBlocks(evaluation) }]),
     ...(evaluation.test === null
       ? []
       : [{ title: 'STS test sets', blocks: stsBlocks(evaluation.test, 'before') }]),
-    { title: 'Throughput', blocks: [throughput(timings)] },
-    { title: 'Data and settings', blocks: settingBlocks(prepared) },
+    { title: 'Throughput', blocks: [throughput(log.timings)] },
+    { title: 'Data and settings', blocks: [...dataBlocks(inputs), settings(prepared)] },
   ];
   return htmlPage({
     title: `Training of ${checkpoint.id}`,
@@ -53,28 +35,16 @@ export async function trainingReport(inputs: ReportInputs): Promise<string> {
   });
 }
 
-async function readLines<Line>(path: string): Promise<readonly Line[]> {
-  const text = await readFile(path, 'utf8');
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Line);
-}
-
-function figures(
-  { outcome, prepared }: ReportInputs,
-  steps: readonly StepLine[],
-  timings: readonly TimingLine[],
-): ReportBlock {
+function figures({ outcome, log }: ToldRun): ReportBlock {
   const { score, step } = outcome.selected;
-  const peak = timings.reduce((most, { memoryBytes }) => Math.max(most, memoryBytes), 0);
+  const peak = log.timings.reduce((most, { memoryBytes }) => Math.max(most, memoryBytes), 0);
   return {
     kind: 'figures',
     figures: [
       { label: 'steps', value: outcome.steps },
-      { label: 'examples', value: prepared.data.counts.used },
-      { label: 'last loss', value: steps.at(-1)?.loss.toFixed(4) ?? 'none' },
-      { label: 'texts cut', value: steps.reduce((sum, { truncated }) => sum + truncated, 0) },
+      { label: 'examples seen', value: log.examples },
+      { label: 'texts cut', value: log.truncated },
+      { label: 'last loss', value: log.steps.at(-1)?.loss.toFixed(4) ?? 'none' },
       { label: 'selected step', value: step },
       ...(score === null
         ? []
@@ -84,7 +54,7 @@ function figures(
   };
 }
 
-function notices({ outcome, evaluation }: ReportInputs): readonly ReportBlock[] {
+function notices({ outcome, evaluation }: ToldRun): readonly ReportBlock[] {
   const texts = [
     ...(outcome.stoppedEarly ? [`Stopped early after step ${outcome.steps}.`] : []),
     ...evaluation.dev
@@ -94,28 +64,51 @@ function notices({ outcome, evaluation }: ReportInputs): readonly ReportBlock[] 
   return texts.map((text) => ({ kind: 'notice', text, tone: 'warning' }));
 }
 
-function trainingBlocks(
-  steps: readonly StepLine[],
-  looks: readonly EvaluationLine[],
-): readonly ReportBlock[] {
-  const curve = (title: string, y: string, value: (line: StepLine) => number): ReportBlock => {
-    const points = steps.map((line) => [line.step, value(line)] as const);
-    return {
-      kind: 'chart',
-      title,
-      chart: lineChart({ x: 'step', y, series: [{ name: y, points }] }),
-    };
-  };
+function trainingBlocks({ steps, looks }: RunLog, outcome: LoopOutcome): readonly ReportBlock[] {
+  const curve = <Line extends { readonly step: number }>(
+    title: string,
+    lines: readonly Line[],
+    valueOf: (line: Line) => number,
+    { note, ...axis }: Partial<LineChart> & { readonly note?: string | undefined } = {},
+  ): ReportBlock => ({
+    kind: 'chart',
+    title,
+    ...(note === undefined ? {} : { note }),
+    chart: lineChart({
+      x: 'step',
+      y: title.toLowerCase(),
+      series: [{ name: title, points: lines.map((line) => [line.step, valueOf(line)] as const) }],
+      ...axis,
+    }),
+  });
+  const spread = looks.some(({ alignment }) => alignment !== null);
+  const run = pointsAPoint(steps.length);
+  const note = run === 1 ? undefined : `each point is the mean of ${run} steps`;
   return [
-    curve('Loss', 'loss', ({ loss }) => loss),
-    ...(looks.length === 0 ? [] : [devChart(looks)]),
-    ...(looks.length === 0 ? [] : spaceChart(looks)),
-    curve('Gradient norm before clipping', 'gradient norm', ({ gradientNorm }) => gradientNorm),
-    curve('Learning rate', 'learning rate', ({ learningRate }) => learningRate),
+    curve('Loss', steps, ({ loss }) => loss, { note }),
+    ...(looks.length === 0 ? [] : [devChart(looks, outcome)]),
+    ...(spread
+      ? [
+          curve('Alignment', looks, ({ alignment }) => alignment ?? NaN, {
+            note: 'squared distance of dev pairs that mean the same (Wang & Isola 2020); lower is better',
+          }),
+          curve('Uniformity', looks, ({ uniformity }) => uniformity ?? NaN, {
+            note: 'how unevenly dev texts lie on the sphere (Wang & Isola 2020); lower is better',
+          }),
+        ]
+      : []),
+    curve('Gradient norm', steps, ({ gradientNorm }) => gradientNorm, {
+      y: 'gradient norm before clipping',
+      note,
+    }),
+    curve('Learning rate', steps, ({ learningRate }) => learningRate, {
+      yFormat: '~e',
+      fromZero: true,
+    }),
   ];
 }
 
-function devChart(looks: readonly EvaluationLine[]): ReportBlock {
+function devChart(looks: readonly EvaluationLine[], { selected }: LoopOutcome): ReportBlock {
   const names = Object.keys(looks[0]?.scores ?? {});
   const series = names.map((name) => ({
     name,
@@ -123,24 +116,10 @@ function devChart(looks: readonly EvaluationLine[]): ReportBlock {
   }));
   return {
     kind: 'chart',
-    title: 'Dev sets',
-    chart: lineChart({ x: 'step', y: 'Spearman x 100', series }),
+    title: `Dev: ${names.join(', ')}`,
+    note: `step 0 is the model before training; step ${selected.step} is selected`,
+    chart: lineChart({ x: 'step', y: 'Spearman x 100', series, marked: selected.step }),
   };
-}
-
-/** Alignment and uniformity (Wang & Isola 2020): lower is better in both. */
-function spaceChart(looks: readonly EvaluationLine[]): readonly ReportBlock[] {
-  const series = (['alignment', 'uniformity'] as const).map((name) => ({
-    name,
-    points: looks.map((look) => [look.step, look[name] ?? NaN] as const),
-  }));
-  return [
-    {
-      kind: 'chart',
-      title: 'Alignment and uniformity',
-      chart: lineChart({ x: 'step', y: 'lower is better', series }),
-    },
-  ];
 }
 
 function similarityBlocks({ dev }: RunEvaluation): readonly ReportBlock[] {
@@ -180,23 +159,42 @@ function throughput(timings: readonly TimingLine[]): ReportBlock {
   };
 }
 
-function settingBlocks({ recipe, data }: Prepared): readonly ReportBlock[] {
+function dataBlocks({ prepared: { data }, overlap }: ToldRun): readonly ReportBlock[] {
+  const { counts, files } = data;
+  const shared =
+    overlap === null
+      ? 'They were not compared with any evaluation set.'
+      : `${overlap.overlapping} of ${overlap.examples} share a text with an evaluation set, equal or nearly.`;
   return [
+    {
+      kind: 'text',
+      text:
+        `${counts.used} of ${counts.read} records are in the training set: ${counts.bad} could not be used, ` +
+        `${counts.duplicates} repeat an earlier one, ${counts.dropped} were left out on request. ${shared}`,
+    },
     {
       kind: 'table',
       caption: 'Training data',
-      columns: [{ title: 'file' }, { title: 'records', numeric: true }, { title: 'sha256' }],
-      rows: data.files.map(({ name, rows, sha256 }) => [name, rows, sha256]),
-    },
-    {
-      kind: 'table',
-      caption: `Settings of ${recipe.name}`,
-      columns: [{ title: 'setting' }, { title: 'value' }, { title: 'from' }],
-      rows: Object.entries(recipe.settings).map(([name, value]) => [
-        name,
-        JSON.stringify(value),
-        recipe.overridden.includes(name) ? 'given' : 'recipe',
-      ]),
+      columns: [
+        { title: 'file' },
+        { title: 'records', numeric: true },
+        { title: 'weight', numeric: true },
+        { title: 'sha256' },
+      ],
+      rows: files.map(({ name, rows, weight, sha256 }) => [name, rows, weight, sha256]),
     },
   ];
+}
+
+function settings({ recipe }: Prepared): ReportBlock {
+  return {
+    kind: 'table',
+    caption: `Settings of ${recipe.name}`,
+    columns: [{ title: 'setting' }, { title: 'value' }, { title: 'from' }],
+    rows: Object.entries(recipe.settings).map(([name, value]) => [
+      name,
+      JSON.stringify(value),
+      recipe.overridden.includes(name) ? 'given' : 'recipe',
+    ]),
+  };
 }

@@ -31,6 +31,13 @@ export interface DevLook {
   readonly histogram: readonly number[];
 }
 
+/** How many texts of the test sets are encoded, by the untouched model and then the selected one. */
+export interface ScoringProgress {
+  readonly model: 'before' | 'after';
+  readonly done: number;
+  readonly total: number;
+}
+
 /** Bins of a look's histogram. */
 export const histogramBins = 40;
 
@@ -42,8 +49,9 @@ export async function evaluateRun(options: {
   readonly seed: number;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly onScoring?: ((progress: ScoringProgress) => void) | undefined;
 }): Promise<RunEvaluation> {
-  const { model, prepared, seed, threads, signal } = options;
+  const { model, prepared, seed, threads, signal, onScoring } = options;
   const { checkpoint, compute, dev, recipe, test } = prepared;
   if (dev.length === 0 && test === undefined) return { dev: [], test: null };
   const load = { device: compute.device, precision: 'float32', threads, signal } as const;
@@ -57,7 +65,8 @@ export async function evaluateRun(options: {
   await using after = await loadSelected(model, request);
   return {
     dev: await compareOnDev(dev, before, after, signal),
-    test: test === undefined ? null : await compareOnTest(test, before, after, signal),
+    test:
+      test === undefined ? null : await compareOnTest(test, { before, after }, signal, onScoring),
   };
 }
 
@@ -86,13 +95,18 @@ function lookOf({ spearman, similarities }: DevScore): DevLook {
 
 async function compareOnTest(
   data: StsData,
-  before: Encoder,
-  after: Encoder,
+  encoders: Readonly<Record<ScoringProgress['model'], Encoder>>,
   signal: AbortSignal | undefined,
+  onScoring: ((progress: ScoringProgress) => void) | undefined,
 ): Promise<StsReport> {
-  const score = async (encoder: Encoder): Promise<ScoredModel> => ({
-    settings: modelSettings(encoder),
-    scores: await evaluateSts(encoder, data, signal === undefined ? {} : { signal }),
-  });
-  return createStsReport(await score(after), { compare: await score(before) });
+  const score = async (model: ScoringProgress['model']): Promise<ScoredModel> => {
+    const encoder = encoders[model];
+    const onProgress = (done: number, total: number) => onScoring?.({ model, done, total });
+    const options = { onProgress, ...(signal === undefined ? {} : { signal }) };
+    return { settings: modelSettings(encoder), scores: await evaluateSts(encoder, data, options) };
+  };
+  const compare = await score('before');
+  const trained = await score('after');
+  const settings = { ...trained.settings, model: 'this model' };
+  return createStsReport({ ...trained, settings }, { compare });
 }

@@ -5,7 +5,7 @@ import type { Checkpoint } from '../encoder/checkpoint.js';
 import type { OverlapReport } from '../evaluate/overlap.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
-import { readJsonFile } from '../files/json.js';
+import { readJsonFile, readJsonFileIfPresent } from '../files/json.js';
 import { createQuarantine } from '../files/quarantine.js';
 import { evaluateOn } from './dev_sets.js';
 import { finishRun } from './finish.js';
@@ -14,6 +14,7 @@ import type { LoopOutcome, TrainEvent } from './loop.js';
 import type { OpenModel, TeacherProgress } from './trainable.js';
 import { prepareRun } from './prepare.js';
 import type { Prepared, RunInputs } from './prepare.js';
+import type { ScoringProgress } from './run_evaluation.js';
 import { openRunFolder } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
 import { summarizeSeeds } from './seeds.js';
@@ -45,9 +46,13 @@ export type RunEvent =
       readonly stepsPerEpoch: number;
       readonly folder: string;
     }
+  /** Every 10,000 records that are read. */
+  | { readonly kind: 'reading'; readonly records: number }
   | ({ readonly kind: 'data' } & DataCounts)
   | { readonly kind: 'overlap'; readonly report: OverlapReport }
   | ({ readonly kind: 'teacher' } & TeacherProgress)
+  /** Of the test sets, after training. */
+  | ({ readonly kind: 'scoring' } & ScoringProgress)
   | { readonly kind: 'alreadyDone'; readonly seed: number; readonly folder: string };
 
 /** How the run of one seed ended: `done.json`. */
@@ -55,6 +60,8 @@ export interface RunResult extends LoopOutcome {
   readonly seed: number;
   /** Mean Spearman of the selected model on the test sets, in [-1, 1]; null where none were given. */
   readonly testScore: number | null;
+  /** Texts that were cut to the tokens of training, counted in each step. */
+  readonly truncated: number;
   readonly folder: string;
 }
 
@@ -81,7 +88,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 /** {@link train} with another way to open a model. */
 export async function trainWith(openModel: OpenModel, options: TrainOptions): Promise<TrainResult> {
   const scansOverlap = !existsSync(join(options.output, overlapFile));
-  const prepared = await prepareRun(options, { scansOverlap, signal: options.signal });
+  const onRecords = (records: number) => options.onEvent?.({ kind: 'reading', records });
+  const prepared = await prepareRun(options, { scansOverlap, onRecords, signal: options.signal });
   const { overlap } = prepared;
   const { seeds } = prepared.recipe.settings;
   options.onEvent?.({ kind: 'data', ...prepared.data.counts });
@@ -129,8 +137,13 @@ async function trainSeed(
     totalSteps,
   });
   const { threads, signal } = options;
-  const { test } = await finishRun({ folder, prepared, seed, outcome, threads, signal });
-  const result = { ...outcome, seed, testScore: test === null ? null : test.average / 100 };
+  const onScoring = (progress: ScoringProgress) =>
+    options.onEvent?.({ kind: 'scoring', ...progress });
+  const overlap = prepared.overlap ?? (await readOverlap(options.output));
+  const finishing = { folder, prepared, overlap, seed, outcome, threads, signal, onScoring };
+  const { evaluation, truncated } = await finishRun(finishing);
+  const testScore = evaluation.test === null ? null : evaluation.test.average / 100;
+  const result = { ...outcome, seed, testScore, truncated };
   await writeFileAtomic(done, `${canonicalJson(withoutUndefined(result))}\n`);
   return { ...result, folder: path };
 }
@@ -154,6 +167,12 @@ async function startOf(
   const texts = () => textsOf(data);
   const made = { teacher: checkpoint, settings: teacher, texts, signal };
   return makeStudent(join(folder.path, 'student'), made);
+}
+
+/** What an earlier start of the run found. */
+async function readOverlap(output: string): Promise<OverlapReport | null> {
+  const file = await readJsonFileIfPresent(join(output, overlapFile));
+  return file === undefined ? null : (file.fields as unknown as OverlapReport);
 }
 
 /** What was found in the data before the first step. */
@@ -203,6 +222,7 @@ async function loopOver(
     schedule: settings.schedule,
     maxGradNorm: settings.maxGradNorm,
     evaluateEvery: settings.evaluateEvery,
+    evaluateLast: settings.evaluateLast,
     checkpointEvery: options.checkpointEvery ?? settings.evaluateEvery,
     patience: settings.patience,
     signal: options.signal,

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { getHeapStatistics } from 'node:v8';
 
 import type { WeightedSource } from '../dataset/batches.js';
 import { readExamples } from '../dataset/examples.js';
@@ -7,6 +8,8 @@ import type { TrainingExample } from '../dataset/training_example.js';
 import { SimgptError } from '../errors.js';
 import { withoutUndefined } from '../files/canonical_json.js';
 import type { JsonValue } from '../files/canonical_json.js';
+import { createDigestSet } from '../files/digest_map.js';
+import type { DigestSet } from '../files/digest_map.js';
 import type { BadRow } from '../files/quarantine.js';
 import { fingerprintFile } from '../dataset/input.js';
 import type { FileFingerprint } from './checkpoints.js';
@@ -58,15 +61,18 @@ export interface ReadTrainingDataOptions {
   readonly strict?: boolean | undefined;
   /** Whether a row is to be left out for another reason. */
   readonly excludes?: ((example: TrainingExample) => boolean) | undefined;
+  /** Told every 10,000 records how many there were. */
+  readonly onRecords?: ((records: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Reads the files into memory and brings rows into the recipe's shape. Throws SimgptError
- * `dataInvalid` where nothing is left, and what reading a file throws.
+ * `dataInvalid` where nothing is left, `outOfMemory` where they are more than Node's heap holds, and
+ * what reading a file throws.
  */
 export async function readTrainingData(options: ReadTrainingDataOptions): Promise<TrainingData> {
-  const seen = new Set<string>();
+  const seen = createDigestSet();
   const badRows: BadRow[] = [];
   const sources: WeightedSource[] = [];
   const files: DataFile[] = [];
@@ -78,6 +84,8 @@ export async function readTrainingData(options: ReadTrainingDataOptions): Promis
     const shape = shapeOf(options.data);
     for await (const row of readExamples(path, { ...reading, signal })) {
       counts.read += 1;
+      if (counts.read % 1000 === 0) expectRoom(path, counts.read);
+      if (counts.read % 10_000 === 0) options.onRecords?.(counts.read);
       const shaped = row.problem === undefined ? shape(row) : row;
       if (shaped.problem !== undefined) {
         const { line, field, problem } = shaped;
@@ -154,10 +162,24 @@ function paired(examples: readonly TrainingExample[]): readonly TrainingExample[
   });
 }
 
-function isDuplicate(example: TrainingExample, seen: Set<string>): boolean {
+function isDuplicate(example: TrainingExample, seen: DigestSet): boolean {
   const { anchor, positive, hardNegatives } = example;
-  const key = JSON.stringify([anchor, positive, ...hardNegatives]);
-  if (seen.has(key)) return true;
-  seen.add(key);
-  return false;
+  return !seen.add(JSON.stringify([anchor, positive, ...hardNegatives]));
+}
+
+/** What V8 counts into its limit beside the space of what lives long: three half-spaces of 16 MB. */
+const youngBytes = 48 * 2 ** 20;
+
+/** Beyond its limit the engine ends the process without a word of ours. */
+function expectRoom(path: string, records: number): void {
+  const { used_heap_size: used, heap_size_limit: whole } = getHeapStatistics();
+  const limit = whole - youngBytes;
+  if (used < 0.85 * limit) return;
+  const megabytes = Math.round(limit / 2 ** 20);
+  throw new SimgptError(
+    'outOfMemory',
+    `expected training data that fit Node's heap of ${megabytes} MB, it was full at record ` +
+      `${records} (${path}): raise it by NODE_OPTIONS=--max-old-space-size=${4 * megabytes}, ` +
+      'or train on a sample (simgpt data sample)',
+  );
 }
