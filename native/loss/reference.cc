@@ -80,13 +80,18 @@ LossResult reference_loss(const LossKind& kind, const LossBatch& batch) {
   compat::backward(value, {});
 
   LossResult result;
-  result.value = value.item<double>();
   result.d_anchors = gradient_of(leaves.anchors);
   result.d_positives = gradient_of(leaves.positives);
   result.d_hard_negatives = gradient_of(leaves.hard_negatives);
-  result.d_log_temperature = gradient_of(leaves.log_temperature).item<double>();
+  // All numbers in one copy: a device is waited for once a term.
+  const at::Tensor numbers =
+      at::cat({value.detach().view({1}), gradient_of(leaves.log_temperature).view({1}),
+               rows.detach().view({-1})})
+          .to(at::kCPU, at::kDouble);
+  result.value = numbers[0].item<double>();
+  result.d_log_temperature = numbers[1].item<double>();
   result.row_losses = rows.dim() == 0 ? at::zeros({batch.anchors.size(0)}, at::kDouble)
-                                      : rows.detach().to(at::kCPU, at::kDouble).contiguous();
+                                      : numbers.slice(0, 2).contiguous();
   return result;
 }
 
