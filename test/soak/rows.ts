@@ -3,6 +3,7 @@ import { caps, killPoints, killStages, money } from './generation_rows.js';
 import { flatMemory } from './memory_rows.js';
 import { powerLoss } from './power_rows.js';
 import type { SoakResult } from './soak_result.js';
+import { copiedCheckpoints, pairedRuns, seenExamples, signalledRuns } from './train_loop_rows.js';
 import { trainingKills } from './train_rows.js';
 
 export interface SoakGround {
@@ -68,5 +69,25 @@ export const rows: Readonly<Record<string, SoakRow>> = {
     what: 'file operations of a training run from which on the disk is full',
     full: 200,
     run: ({ count = 200, ...ground }) => trainingKills({ ...ground, count, errno: 28 }),
+  },
+  T3: {
+    what: 'copies of the checkpoints while a run goes on, each with one that loads',
+    full: 5000,
+    run: ({ count = 5000, ...ground }) => copiedCheckpoints({ ...ground, count }),
+  },
+  T4: {
+    what: 'runs of many starts, each example once an epoch',
+    full: 100,
+    run: ({ count = 100, ...ground }) => seenExamples({ ...ground, count }),
+  },
+  T6: {
+    what: 'training runs stopped by a signal and run again, to the same bytes',
+    full: 200,
+    run: ({ count = 200, ...ground }) => signalledRuns({ ...ground, count }),
+  },
+  T7: {
+    what: 'pairs of training runs of one seed, on one thread and two, to the same bytes',
+    full: 20,
+    run: ({ count = 20, ...ground }) => pairedRuns({ ...ground, count }),
   },
 };

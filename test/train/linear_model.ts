@@ -147,7 +147,10 @@ function dot(x: Float64Array, y: Float64Array): number {
   return x.reduce((sum, value, i) => sum + value * y[i]!, 0);
 }
 
-const pairs = Array.from({ length: 23 }, (_, row): TrainingExample => {
+/** Pairs that it trains on. */
+export const pairCount = 23;
+
+const pairs = Array.from({ length: pairCount }, (_, row): TrainingExample => {
   const letters = (shift: number): string =>
     Array.from({ length: 12 }, (__, i) =>
       String.fromCharCode(97 + ((row * 5 + i * (shift + 3)) % 26)),
