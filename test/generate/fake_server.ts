@@ -178,6 +178,8 @@ const server = createServer((request, response) => {
     refuse(response, 400, 'bad_body', String(error));
   });
 });
+// A client that was busy for longer than the default 5 s would lose the call it begins just then.
+server.keepAliveTimeout = 600_000;
 server.listen(0, '127.0.0.1', () => {
   const address = server.address();
   if (typeof address === 'object' && address !== null) process.stdout.write(`${address.port}\n`);
