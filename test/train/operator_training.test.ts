@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
@@ -14,9 +13,9 @@ import { randomModel, writeTrainingScene } from './training_scene.js';
 const model = join(repoRoot, 'test/golden/bert-erf');
 const infoNce: Loss = { kind: 'infoNce', temperature: 0.05 };
 const batch: GradientBatch = {
-  anchors: ['a cat sleeps', 'rain falls on the town', 'two men play chess'],
-  positives: ['a cat is asleep', 'it is raining in town', 'men are playing a game'],
-  hardNegatives: [['a cat is awake'], ['the town is dry'], ['two men sleep', 'a dog barks']],
+  anchors: ['a man plays', 'long text', 'one game'],
+  positives: ['men play a game', 'a long text', 'two games'],
+  hardNegatives: [['no man'], ['a word', 'two words'], ['seven games']],
 };
 const reference = { backend: 'reference' } as const;
 
@@ -62,6 +61,7 @@ describe('training in plain operators', () => {
   test('lowers the loss in bfloat16 as it does in float32, dropout on', async () => {
     const run = async (precision: 'float32' | 'bfloat16') => {
       await using encoder = await load({ ...reference, precision });
+      assert.equal(encoder.precision, precision);
       await using optimizer = new Optimizer(encoder);
       const numbers = await steps(encoder, optimizer, 30, [infoNce]);
       return numbers.filter((_, i) => i % 2 === 0);
@@ -74,41 +74,6 @@ describe('training in plain operators', () => {
     }
     const gaps = wide.map((loss, i) => Math.abs(loss - narrow[i]!));
     assert.ok(Math.max(...gaps) < 0.1 * wide[0]!, gaps.join(', '));
-  });
-
-  for (const precision of ['float32', 'bfloat16'] as const) {
-    test(`resumes to the same bits in ${precision}`, async (context) => {
-      const folder = await temporaryFolder(context);
-      const path = join(folder, 'state.safetensors');
-      const again = join(folder, 'again.safetensors');
-      await using whole = await load({ ...reference, precision });
-      await using wholeOptimizer = new Optimizer(whole, { weightDecay: 0.01 });
-      await steps(whole, wholeOptimizer, 2, [infoNce]);
-      await whole.saveTrainingState(path);
-      const expected = await steps(whole, wholeOptimizer, 2, [infoNce]);
-      await using resumed = await load({ ...reference, precision });
-      await using optimizer = new Optimizer(resumed, { weightDecay: 0.01 });
-      await resumed.loadTrainingState(path);
-      assert.deepEqual(await steps(resumed, optimizer, 2, [infoNce]), expected);
-      await whole.saveTrainingState(path);
-      await resumed.saveTrainingState(again);
-      assert.ok((await readFile(path)).equals(await readFile(again)));
-      assert.equal(whole.precision, precision);
-    });
-  }
-
-  test('exports what it computes, LoRA merged', async (context) => {
-    const dir = join(await temporaryFolder(context), 'model');
-    await using encoder = await load({ ...reference, trains: { kind: 'lora', rank: 4 } });
-    await using optimizer = new Optimizer(encoder);
-    await steps(encoder, optimizer, 2, [infoNce]);
-    const trained = await encoder.embed(batch.anchors);
-    await encoder.save(dir);
-    await using loaded = await Encoder.load(dir, { precision: 'float32' });
-    const read = await loaded.embed(batch.anchors);
-    for (const [i, value] of trained.embeddings.entries()) {
-      assert.ok(Math.abs(value - read.embeddings[i]!) <= 1e-5);
-    }
   });
 
   test('names the examples of an embedding and the tensor of a gradient that is no number', async () => {

@@ -48,23 +48,30 @@ describe('a loop of one’s own', () => {
 });
 
 describe('training state', () => {
-  test('resumes to the same bits, dropout on', async (context) => {
-    const folder = await temporaryFolder(context);
-    const path = join(folder, 'state.safetensors');
-    const again = join(folder, 'again.safetensors');
-    await using whole = await load();
-    await using wholeOptimizer = new Optimizer(whole, { weightDecay: 0.01 });
-    await steps(whole, wholeOptimizer, 3);
-    await whole.saveTrainingState(path);
-    const expected = await steps(whole, wholeOptimizer, 3, 3);
-    await using resumed = await load();
-    await using optimizer = new Optimizer(resumed, { weightDecay: 0.01 });
-    await resumed.loadTrainingState(path);
-    assert.deepEqual(await steps(resumed, optimizer, 3, 3), expected);
-    await whole.saveTrainingState(path);
-    await resumed.saveTrainingState(again);
-    assert.ok((await readFile(path)).equals(await readFile(again)));
-  });
+  const computed: readonly (readonly [string, LoadOptions])[] = [
+    ['our kernels', {}],
+    ['plain operators', { backend: 'reference' }],
+    ['plain operators in bfloat16', { backend: 'reference', precision: 'bfloat16' }],
+  ];
+  for (const [what, options] of computed) {
+    test(`resumes to the same bits, dropout on: ${what}`, async (context) => {
+      const folder = await temporaryFolder(context);
+      const path = join(folder, 'state.safetensors');
+      const again = join(folder, 'again.safetensors');
+      await using whole = await load(options);
+      await using wholeOptimizer = new Optimizer(whole, { weightDecay: 0.01 });
+      await steps(whole, wholeOptimizer, 3);
+      await whole.saveTrainingState(path);
+      const expected = await steps(whole, wholeOptimizer, 3, 3);
+      await using resumed = await load(options);
+      await using optimizer = new Optimizer(resumed, { weightDecay: 0.01 });
+      await resumed.loadTrainingState(path);
+      assert.deepEqual(await steps(resumed, optimizer, 3, 3), expected);
+      await whole.saveTrainingState(path);
+      await resumed.saveTrainingState(again);
+      assert.ok((await readFile(path)).equals(await readFile(again)));
+    });
+  }
 
   test('of another model is refused, and nothing has changed', async (context) => {
     const path = join(await temporaryFolder(context), 'state.safetensors');
@@ -108,6 +115,7 @@ describe('saving', () => {
   const variants: readonly (readonly [string, LoadOptions])[] = [
     ['all parameters', {}],
     ['LoRA, merged', { trains: { kind: 'lora', rank: 4 } }],
+    ['LoRA, merged, plain operators', { trains: { kind: 'lora', rank: 4 }, backend: 'reference' }],
     ['a fresh head', { pooling: 'cls', head: 'mlp' }],
     ['a head that training alone has', { pooling: 'cls', head: 'mlp', testHead: 'none' }],
   ];
