@@ -72,3 +72,19 @@ export type { SeedSummary, Spread } from './train/seeds.js';
 export { train } from './train/train.js';
 export type { RunEvent, RunResult, TrainOptions, TrainResult } from './train/train.js';
 export type { TrainingFile } from './train/training_data.js';
+export { recipeNames as generationRecipes } from './generate/recipes/registry.js';
+export type { RecipeName as GenerationRecipe } from './generate/recipes/registry.js';
+export {
+  estimateRecipe as estimateGeneration,
+  runRecipe as generate,
+} from './generate/run_recipe.js';
+export type { RecipeRunOptions as GenerateOptions } from './generate/run_recipe.js';
+export type { RunSettings as GenerateSettings } from './generate/run_settings.js';
+export { loadTemplates, readLedger, reconcileLedger, verifyRun } from './generate/runs.js';
+export type { Estimate } from './generate/estimate.js';
+export type { Example } from './generate/example.js';
+export type { GenerateResult } from './generate/generate.js';
+export type { LedgerReport, LedgerRow } from './generate/ledger_report.js';
+export type { RunReconciliation } from './generate/run_ledger.js';
+export type { Template } from './generate/template.js';
+export type { Verification } from './generate/verify.js';

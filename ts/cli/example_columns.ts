@@ -1,7 +1,6 @@
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 
 import { exampleRoles } from '../dataset/training_example.js';
-import type { ExampleColumns } from '../dataset/training_example.js';
 
 /** `--columns anchor=sentence1`, for files whose columns have other names than ours. */
 export function columnsOption(): Option {
@@ -18,17 +17,4 @@ export function columnsOption(): Option {
     }
     return { ...before, [role]: given.slice(at + 1) };
   });
-}
-
-/** What the options say of a file's columns; hard negatives may be several, joined by commas. */
-export function exampleColumns(
-  given: Readonly<Record<string, string>> = {},
-  id?: string,
-): ExampleColumns {
-  const { hardNegatives, ...single } = given;
-  return {
-    ...(id === undefined ? {} : { id }),
-    ...single,
-    ...(hardNegatives === undefined ? {} : { hardNegatives: hardNegatives.split(',') }),
-  };
 }

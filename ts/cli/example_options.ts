@@ -2,7 +2,8 @@ import { Option } from '@commander-js/extra-typings';
 import { exampleFormats } from '../dataset/example_formats.js';
 import type { ExampleFormat } from '../dataset/example_formats.js';
 import type { ReadExamplesOptions } from '../dataset/examples.js';
-import { columnsOption, exampleColumns } from './example_columns.js';
+import { exampleColumns } from '../dataset/named_columns.js';
+import { columnsOption } from './example_columns.js';
 
 /** What the options common to every command that reads examples come to. */
 export interface ExampleFlags {

@@ -1,57 +1,16 @@
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 
 import { writtenFormats } from '../dataset/example_writers.js';
-import type { WrittenFormat } from '../dataset/example_writers.js';
 import { datasetFormats } from '../dataset/input.js';
-import type { DatasetFormat } from '../dataset/input.js';
+import { runDefaults } from '../generate/run_settings.js';
+import type { RunSettings } from '../generate/run_settings.js';
 import { columnsOption } from './example_columns.js';
 import { integerArgument } from './model_options.js';
 
 /** What every command says that buys answers of an LLM. */
-export interface GenerationFlags {
-  readonly input?: string;
-  readonly inputFormat?: DatasetFormat;
-  readonly textField?: string;
-  readonly idField?: string;
-  readonly source?: string;
-  readonly licence?: string;
-  readonly columns?: Readonly<Record<string, string>>;
-  readonly personas?: string;
-  readonly output?: string;
-  readonly llm?: string;
-  readonly baseUrl?: string;
-  readonly apiKeyFile?: string;
-  readonly provider: 'openai' | 'rehearsal';
-  readonly format: WrittenFormat;
-  readonly nearDuplicates?: number;
-  readonly sameMeaning?: number;
-  readonly evaluation?: readonly string[];
-  readonly excludeOverlap?: boolean;
-  readonly maxSourceShare?: number;
-  readonly set?: Readonly<Record<string, string>>;
-  readonly templates?: string;
-  readonly slotWeights?: string;
-  readonly seed: number;
-  readonly limit?: number;
-  readonly maxTokensTotal?: number;
-  readonly maxCalls?: number;
-  readonly maxCost?: number;
-  readonly concurrency: number;
-  readonly requestsPerMinute?: number;
-  readonly tokensPerMinute?: number;
-  readonly batchApi?: boolean;
-  readonly batchPollMs: number;
-  readonly cancelBatches?: boolean;
-  readonly callTimeoutMs: number;
-  readonly retryDelayMs: number;
-  readonly onUnknown: 'retry' | 'fail';
-  readonly priceTable?: string;
-  readonly model?: string;
+export interface GenerationFlags extends RunSettings {
   readonly report: boolean;
   readonly dryRun?: boolean;
-  readonly retryFailed?: boolean;
-  readonly changedInput?: boolean;
-  readonly strict?: boolean;
   readonly json?: boolean;
 }
 
@@ -75,7 +34,7 @@ export function generationOptions(): Option[] {
     new Option('--output <folder>', 'the run: its journal, answers, data.jsonl, quarantine.jsonl'),
     new Option('--format <name>', 'a second file of the rows, beside data.jsonl')
       .choices(writtenFormats)
-      .default('jsonl'),
+      .default(runDefaults.format),
     new Option(
       '--near-duplicates [similarity]',
       'drop rows nearly the same as an earlier one: of 5-grams, 0.8 unless given',
@@ -108,35 +67,37 @@ export function generationOptions(): Option[] {
     new Option('--api-key-file <file>', 'a file of mode 0600 (default: OPENAI_API_KEY)'),
     new Option('--provider <name>', 'what answers; the rehearsal writes by rule, offline')
       .choices(['openai', 'rehearsal'])
-      .default('openai'),
+      .default(runDefaults.provider),
     new Option('--set <name=value>', 'a setting of the recipe; may be repeated').argParser(
       settingArgument,
     ),
     new Option('--templates <folder>', 'templates in place of the shipped ones of the same id'),
     new Option('--slot-weights <name>', 'the weights that slots are drawn by'),
-    integer('--seed <n>', 'of slots and calls', 0).default(0),
+    integer('--seed <n>', 'of slots and calls', 0).default(runDefaults.seed),
     integer('--limit <n>', 'only the first rows of the input', 1),
     integer('--max-tokens-total <n>', 'never spend more tokens, whatever happens', 0),
     integer('--max-calls <n>', 'never pay for more calls', 0),
     new Option('--max-cost <amount>', 'never spend more, by the price table').argParser(
       amountArgument,
     ),
-    integer('--concurrency <n>', 'calls in flight', 1, 4096).default(64),
+    integer('--concurrency <n>', 'calls in flight', 1, 4096).default(runDefaults.concurrency),
     integer('--requests-per-minute <n>', 'at most (default: what the server asks for)', 1),
     integer('--tokens-per-minute <n>', 'at most, prompts and output limits together', 1),
     new Option('--batch-api', 'send calls as files of the Batch API, and wait for its answers'),
-    integer('--batch-poll-ms <n>', 'between two looks at a batch', 1, 3_600_000).default(60_000),
+    integer('--batch-poll-ms <n>', 'between two looks at a batch', 1, 3_600_000).default(
+      runDefaults.batchPollMs,
+    ),
     new Option(
       '--cancel-batches',
       'first end what earlier runs left at the Batch API, and keep it',
     ),
-    integer('--call-timeout-ms <n>', 'of one call', 1, 600_000).default(120_000),
+    integer('--call-timeout-ms <n>', 'of one call', 1, 600_000).default(runDefaults.callTimeoutMs),
     integer('--retry-delay-ms <n>', 'before the first retry; doubled each time', 0, 60_000).default(
-      500,
+      runDefaults.retryDelayMs,
     ),
     new Option('--on-unknown <name>', 'a call whose end is not known: make it again, or fail')
       .choices(['retry', 'fail'])
-      .default('retry'),
+      .default(runDefaults.onUnknown),
     new Option('--price-table <file>', 'prices by model, for money beside tokens'),
     new Option('--model <path or id>', 'an encoder: for the report, and for --same-meaning'),
     new Option('--no-report', 'write no card.md and no report.html'),

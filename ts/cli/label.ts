@@ -5,7 +5,7 @@ import type { Command } from '@commander-js/extra-typings';
 import { SimgptError } from '../errors.js';
 import type { Agreement } from '../generate/agreement.js';
 import type { LedgerReport } from '../generate/ledger_report.js';
-import { exampleColumns } from './example_columns.js';
+import { exampleColumns } from '../dataset/named_columns.js';
 import { exitCodes } from './exit_codes.js';
 import { forTerminalLine } from './terminal.js';
 import { generationOptions } from './generation_options.js';

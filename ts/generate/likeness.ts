@@ -1,10 +1,10 @@
 // What a run drops as too like what it has: by characters, by an encoder's word, as the flags say.
 import type { Encoder } from '../encoder/encoder.js';
-import type { RowFilter } from '../generate/artefact.js';
-import type { FindCharacters, FindNearDuplicates } from '../generate/recipes/options.js';
-import { candidateCount } from '../generate/recipes/options.js';
-import type { EmbedTexts } from '../generate/same_meaning.js';
-import type { GenerationFlags } from './generation_options.js';
+import type { RowFilter } from './artefact.js';
+import type { FindCharacters, FindNearDuplicates } from './recipes/options.js';
+import { candidateCount } from './recipes/options.js';
+import type { EmbedTexts } from './same_meaning.js';
+import type { RunSettings } from './run_settings.js';
 
 export interface Likeness extends AsyncDisposable {
   /** For the rows of a run; made anew for each pass over them. */
@@ -20,13 +20,13 @@ export async function likenessOf({
   nearDuplicates,
   sameMeaning,
   model,
-}: Pick<GenerationFlags, 'nearDuplicates' | 'sameMeaning' | 'model'>): Promise<Likeness> {
+}: Pick<RunSettings, 'nearDuplicates' | 'sameMeaning' | 'model'>): Promise<Likeness> {
   if (sameMeaning !== undefined && model === undefined) {
     throw new RangeError('expected --model to name an encoder for --same-meaning, received none');
   }
   const [{ nearDuplicateRows }, meaning] = await Promise.all([
-    import('../generate/near_duplicate_rows.js'),
-    import('../generate/same_meaning.js'),
+    import('./near_duplicate_rows.js'),
+    import('./same_meaning.js'),
   ]);
   const loaded = lazyEncoder(model ?? '');
   const filters: (() => RowFilter)[] = [];
