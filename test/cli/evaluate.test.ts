@@ -62,6 +62,26 @@ test('a table, and a model compared with itself differs by nothing', async (cont
   assert.doesNotMatch(stdout, /STS12/);
 });
 
+test('what a model was trained on is left out of a second score, counted by task', async (context) => {
+  const cwd = await temporaryFolder(context);
+  await writeTables(join(cwd, 'sts'));
+  const table = tableOf('sts16').split('\n');
+  const [, , , first, second] = table[1]!.split('\t');
+  const row = { anchor: `  ${first!.toUpperCase()}`, positive: second };
+  await writeFile(join(cwd, 'nli.jsonl'), `${JSON.stringify(row)}\n`);
+  const args = [...sts, '--tasks', 'sts13,sts16', '--training', 'nli.jsonl'];
+  const { code, stdout, stderr } = await runSimgpt(args, { cwd });
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stdout,
+    /\nwithout pairs that share a text with the training data: STS13 -?[\d.]+ \(\d+ of 1,500 pairs less\), STS16 -?[\d.]+ \([1-9]\d* of 1,186 pairs less\); average -?[\d.]+\n/,
+  );
+  const json = await runSimgpt([...args, '--json'], { cwd });
+  const report = JSON.parse(json.stdout) as StsReport;
+  assert.ok(report.tasks[1]!.unseen!.pairs < 1186);
+  assert.equal(typeof report.averageUnseen, 'number');
+});
+
 test('a bad row beside the full count ends in 3 and a quarantine file', async (context) => {
   const cwd = await temporaryFolder(context);
   await writeTables(join(cwd, 'sts'));

@@ -106,3 +106,31 @@ test('an abort while texts are encoded stops before the next call', async (conte
   await assert.rejects(run, { code: 'cancelled' });
   assert.equal(calls, 1);
 });
+
+test('pairs that share a text with the training data are left out of a second score', async (context) => {
+  const data = await load(context);
+  const [set, other] = data.sets;
+  const seen = new Set([...set!.left.slice(0, 300), ...set!.right.slice(900, 1000)]);
+  const picked = { ...data, sets: [set!, other!] };
+  const isTrained = (text: string): boolean => seen.has(text);
+  const scores = await evaluateSts(bagOfWords(), picked, { draws: 1, isTrained });
+  const rows = [...set!.gold.keys()].filter(
+    (row) => !seen.has(set!.left[row]!) && !seen.has(set!.right[row]!),
+  );
+  assert.ok(rows.length > 0 && rows.length < set!.gold.length);
+  const unseen = {
+    ...set!,
+    gold: Float64Array.from(rows, (row) => set!.gold[row]!),
+    left: rows.map((row) => set!.left[row]!),
+    right: rows.map((row) => set!.right[row]!),
+    subsets: rows.map((row) => set!.subsets[row]!),
+  };
+  const alone = await evaluateSts(bagOfWords(), { ...data, sets: [unseen] }, { draws: 1 });
+  assert.deepEqual(scores.tasks[0]!.unseen, {
+    spearman: alone.tasks[0]!.spearman,
+    pairs: rows.length,
+  });
+  const whole = await evaluateSts(bagOfWords(), picked, { draws: 1 });
+  assert.equal(scores.tasks[0]!.spearman, whole.tasks[0]!.spearman);
+  assert.equal(whole.tasks[0]!.unseen, undefined);
+});

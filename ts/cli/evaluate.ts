@@ -7,6 +7,9 @@ import type { StsData } from '../evaluate/sts_data.js';
 import { heads, poolings } from '../encoder/pooling.js';
 import type { Head, Pooling } from '../encoder/pooling.js';
 import { SimgptError } from '../errors.js';
+import { exampleColumns } from '../dataset/named_columns.js';
+import type { StsOptions } from '../evaluate/sts.js';
+import { columnsOption } from './example_columns.js';
 import { exitCodes } from './exit_codes.js';
 import { interruptSignal } from './interrupt.js';
 import {
@@ -40,6 +43,8 @@ interface StsFlags extends ModelFlags {
   readonly latex?: boolean;
   readonly csv?: boolean;
   readonly report?: string;
+  readonly training?: readonly string[];
+  readonly columns?: Readonly<Record<string, string>>;
 }
 
 export function register(program: Command): void {
@@ -74,6 +79,12 @@ export function register(program: Command): void {
     .option('--strict', 'stop at the first bad row')
     .option('--quarantine <file>', 'where bad rows go', 'sts.quarantine.jsonl')
     .option('--report <file>', 'write one self-contained HTML page too, such as sts.html')
+    .option(
+      '--training <file>',
+      'what the model was trained on: each task scored without its texts too; may be repeated',
+      (file: string, files: readonly string[] | undefined) => [...(files ?? []), file],
+    )
+    .addOption(columnsOption())
     .option('--fetch <folder>', 'fetch the sets from the hub into a folder, and end');
   for (const option of outputOptions()) {
     sts.addOption(option);
@@ -134,11 +145,12 @@ async function run(flags: StsFlags): Promise<void> {
     throw new SimgptError('dataInvalid', `${file}, line ${line}: ${reason}`);
   }
   const { createStsReport } = await import('../evaluate/report.js');
-  const first = await score(flags, data, flags, signal);
+  const isTrained = await trainedTexts(data, flags, signal);
+  const first = await score(flags, data, { ...flags, isTrained }, signal);
   const second =
     flags.compare === undefined
       ? undefined
-      : await score(secondModel(flags, flags.compare), data, flags, signal);
+      : await score(secondModel(flags, flags.compare), data, { ...flags, isTrained }, signal);
   const report = createStsReport(first, {
     ...(flags.subsets ? { subsets: true } : {}),
     ...(second === undefined ? {} : { compare: second }),
@@ -149,6 +161,30 @@ async function run(flags: StsFlags): Promise<void> {
     await writeBadRows(data, flags.quarantine);
     process.exitCode = exitCodes.partial;
   }
+}
+
+/** Looks the training files up in the sets (METHODS 11.5); undefined where none is named. */
+async function trainedTexts(
+  { sets }: StsData,
+  { training, columns }: StsFlags,
+  signal: AbortSignal,
+): Promise<StsOptions['isTrained']> {
+  if (training === undefined) return undefined;
+  const [{ createOverlapScanner }, { goodExamples }] = await Promise.all([
+    import('../evaluate/overlap.js'),
+    import('../dataset/rewrite.js'),
+  ]);
+  const texts = sets.map(({ name, left, right }) => ({ name, texts: [...left, ...right] }));
+  const scanner = createOverlapScanner(texts);
+  let bad = 0;
+  const reading = { columns: exampleColumns(columns), signal };
+  for await (const row of goodExamples({ paths: training, reading, strict: false }, () => {
+    bad += 1;
+  })) {
+    scanner.check(row);
+  }
+  if (bad > 0) process.stderr.write(`${bad} bad rows of the training data are not looked up\n`);
+  return scanner.isMet;
 }
 
 function secondModel(flags: StsFlags, model: string): ModelFlags {
@@ -165,7 +201,7 @@ function secondModel(flags: StsFlags, model: string): ModelFlags {
 async function score(
   model: ModelFlags,
   data: StsData,
-  { seed, draws }: StsFlags,
+  { seed, draws, isTrained }: Pick<StsFlags, 'seed' | 'draws'> & Pick<StsOptions, 'isTrained'>,
   signal: AbortSignal,
 ): Promise<ScoredModel> {
   const { evaluateSts } = await import('../evaluate/sts.js');
@@ -179,6 +215,7 @@ async function score(
   const scores = await evaluateSts(encoder, data, {
     seed,
     draws,
+    isTrained,
     embed: embedOptions(flags),
     signal,
     onProgress: progress.update,

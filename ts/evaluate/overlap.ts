@@ -67,6 +67,8 @@ export interface OverlapScanner {
   /** The matches of one row; empty where it shares nothing. Each call counts a row. */
   readonly check: (example: ScannedExample) => readonly OverlapMatch[];
   readonly report: () => OverlapReport;
+  /** Whether a text of the sets was met in a row so far, equal or nearly so. */
+  readonly isMet: (text: string) => boolean;
 }
 
 /**
@@ -96,6 +98,10 @@ export function createOverlapScanner(
     ];
   };
   return {
+    isMet: (text) => {
+      const index = known.indexOf(comparableText(text));
+      return index !== undefined && met[index] !== undefined;
+    },
     check: (example) => {
       counts.examples++;
       const matches: OverlapMatch[] = [];

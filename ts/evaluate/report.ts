@@ -26,6 +26,8 @@ export interface StsReport {
   readonly average: number;
   readonly tasks: readonly StsReportTask[];
   readonly averageInterval: Interval;
+  /** The mean of the tasks' scores without pairs that share a text with the training data. */
+  readonly averageUnseen?: number;
   readonly settings: Omit<ModelSettings, 'model'>;
   readonly data: {
     readonly rows: number;
@@ -45,6 +47,8 @@ export interface StsReportTask {
   readonly pearson: number;
   readonly fingerprint: string;
   readonly subsets?: readonly StsReportSubset[];
+  /** Without the pairs of which a text is in the training data, where that was looked up. */
+  readonly unseen?: { readonly spearman: number; readonly pairs: number };
 }
 
 export interface StsReportSubset {
@@ -87,6 +91,7 @@ export function createStsReport(
     average: averageOf(scores),
     tasks: scores.tasks.map((task) => reportTask(task, scores, options.subsets ?? false)),
     averageInterval: interval(averageDraws(scores)),
+    ...averageUnseen(scores),
     settings: rest,
     data: {
       rows: scores.tasks.reduce((sum, task) => sum + task.pairs, 0),
@@ -107,6 +112,14 @@ function reportTask(task: StsTaskScore, scores: StsScores, subsets: boolean): St
     pairs: task.pairs,
     pearson: sixDecimals(task.pearson * 100),
     fingerprint: task.fingerprint,
+    ...(task.unseen === undefined
+      ? {}
+      : {
+          unseen: {
+            spearman: rounded(task.unseen.spearman, scores.protocol),
+            pairs: task.unseen.pairs,
+          },
+        }),
     ...(subsets
       ? {
           subsets: task.subsets.map(({ name, spearman, pairs }) => ({
@@ -129,6 +142,13 @@ function averageOf({ tasks, protocol }: StsScores): number {
     protocol === 'senteval' ? rounded(task.spearman, protocol) : task.spearman * 100,
   );
   return sixDecimals(values.reduce((sum, value) => sum + value, 0) / values.length);
+}
+
+function averageUnseen({ tasks, protocol }: StsScores): { averageUnseen?: number } {
+  const found = tasks.flatMap(({ unseen }) => (unseen === undefined ? [] : [unseen.spearman]));
+  if (found.length === 0 || found.length < tasks.length) return {};
+  const values = found.map((rho) => (protocol === 'senteval' ? rounded(rho, protocol) : rho * 100));
+  return { averageUnseen: sixDecimals(values.reduce((sum, rho) => sum + rho, 0) / values.length) };
 }
 
 function averageDraws({ tasks }: StsScores): Float64Array {

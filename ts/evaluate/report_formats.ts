@@ -208,9 +208,25 @@ export function stsReportNotes(report: StsReport): string[] {
     `protocol ${report.protocol}, ${grouped(data.rows)} rows, ${grouped(data.distinctTexts)} ` +
       `distinct texts, data sha256 ${data.fingerprint}`,
     `intervals: ${grouped(bootstrap.draws)} bootstrap draws, seed ${bootstrap.seed}`,
+    ...unseenNotes(report),
     ...report.warnings.map((warning) => `warning: ${warning}`),
     ...(compare?.warnings ?? []).map((warning) => `warning: second: ${warning}`),
   ];
+}
+
+/** Scores without the pairs of which a text is in the training data (METHODS 11.5). */
+function unseenNotes({ tasks, averageUnseen }: StsReport): string[] {
+  const parts = tasks.flatMap(({ name, pairs, unseen }) =>
+    unseen === undefined
+      ? []
+      : [
+          `${stsTasks[name].title} ${score(unseen.spearman)} ` +
+            `(${grouped(pairs - unseen.pairs)} of ${grouped(pairs)} pairs less)`,
+        ],
+  );
+  if (parts.length === 0) return [];
+  const average = averageUnseen === undefined ? '' : `; average ${score(averageUnseen)}`;
+  return [`without pairs that share a text with the training data: ${parts.join(', ')}${average}`];
 }
 
 function describeModel(model: string, settings: Omit<ModelSettings, 'model'>): string {

@@ -19,6 +19,8 @@ export interface StsTaskScore {
   readonly draws: Float64Array;
   readonly subsets: readonly StsSubsetScore[];
   readonly fingerprint: string;
+  /** Without the pairs of which a text is in the training data, where that was looked up. */
+  readonly unseen?: { readonly spearman: number; readonly pairs: number };
 }
 
 export interface StsSubsetScore {
@@ -46,6 +48,8 @@ export interface StsOptions {
   /** Bootstrap resamples per task; default 1,000. */
   readonly draws?: number;
   readonly embed?: Omit<SentenceEmbedOptions, 'signal'>;
+  /** Whether a text is in the training data: each task is scored without such pairs too. */
+  readonly isTrained?: ((text: string) => boolean) | undefined;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -54,7 +58,7 @@ export interface StsOptions {
 export async function evaluateSts(
   encoder: SentenceEncoder,
   data: StsData,
-  { seed = 0, draws = 1000, embed = {}, signal, onProgress }: StsOptions = {},
+  { seed = 0, draws = 1000, embed = {}, isTrained, signal, onProgress }: StsOptions = {},
 ): Promise<StsScores> {
   const rowOf = distinctRows(data.sets.flatMap(({ left, right }) => [left, right]));
   const options = { ...embed, ...(signal === undefined ? {} : { signal }) };
@@ -73,6 +77,7 @@ export async function evaluateSts(
     const bootstrap = { seed, stream, draws, ...(signal === undefined ? {} : { signal }) };
     tasks.push({
       ...scoreSet(set, similarities),
+      ...(isTrained === undefined ? {} : { unseen: scoreUnseen(set, similarities, isTrained) }),
       draws: await bootstrapSpearman(set.gold, similarities, bootstrap),
     });
   }
@@ -98,6 +103,18 @@ function scoreSet(set: StsSet, similarities: Float64Array): Omit<StsTaskScore, '
     subsets: scoreSubsets(set, similarities),
     fingerprint: set.fingerprint,
   };
+}
+
+/** The score of the pairs that training never saw a text of (METHODS 11.5). */
+function scoreUnseen(
+  { gold, left, right }: StsSet,
+  similarities: Float64Array,
+  isTrained: (text: string) => boolean,
+): { spearman: number; pairs: number } {
+  const rows = [...gold.keys()].filter((row) => !isTrained(left[row]!) && !isTrained(right[row]!));
+  const pick = (from: Float64Array): Float64Array => Float64Array.from(rows, (row) => from[row]!);
+  const rho = finiteScore(spearman(pick(gold), pick(similarities)));
+  return { spearman: rho.value, pairs: rows.length };
 }
 
 function scoreSubsets(set: StsSet, similarities: Float64Array): StsSubsetScore[] {
