@@ -93,6 +93,13 @@ const PluginTable* load() {
     unavailable(std::string("CUDA reports: ") + error.data());
   }
   if (devices == 0) unavailable("this machine has no CUDA device");
+  // LibTorch asks for its CUDA half once in a process and remembers the answer; a backward pass on
+  // the CPU asks.
+  if (!at::hasCUDA()) {
+    unavailable(
+        "this process used LibTorch on the CPU before: begin with device cuda, or take a process "
+        "of its own");
+  }
   return table;
 }
 
