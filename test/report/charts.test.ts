@@ -12,6 +12,14 @@ test('a histogram counts each finite value once, the ends in the outermost bins'
   assert.deepEqual([...counts], [2, 1, 1, 3]);
 });
 
+test('whole numbers fall into bins of equally many of them', () => {
+  const lengths = Array.from({ length: 68 }, (_, i) => 28 + i);
+  const { data } = histogramChart({ x: 'characters', series: [{ name: 'a', values: lengths }] });
+  const { values } = data as { values: { x: number; share: number }[] };
+  assert.deepEqual([values[0]?.x, values[1]?.x, values.at(-1)?.x], [28, 30, 96]);
+  assert.equal(new Set(values.map(({ share }) => share)).size, 1, 'an even spread is flat');
+});
+
 test('long curves are drawn as means of equal runs, short ones as they are', () => {
   const points = Array.from({ length: 1000 }, (_, i) => [i, i % 2] as const);
   const drawn = thinned(points);

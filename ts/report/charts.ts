@@ -98,7 +98,8 @@ export interface HistogramChart {
 
 /** Distributions over one another, each as its share per bin. */
 export function histogramChart(chart: HistogramChart): ChartSpec {
-  const { x, series, bins = 40, range = rangeOf(series) } = chart;
+  const { x, series } = chart;
+  const { bins, range } = binsOf(chart);
   const values = series.flatMap(({ name, values: list }) => {
     const counts = histogram(list, { bins, range });
     const total = Math.max(
@@ -220,6 +221,17 @@ function distinctNames(names: readonly string[]): string[] {
 function colorOf(names: readonly string[]) {
   const legend = names.length > 1 ? {} : { legend: null };
   return { field: 'name', type: 'nominal', sort: null, title: null, ...legend } as const;
+}
+
+/** Whole numbers get bins of whole numbers: with 1.7 of them a bin, every second one would stand out. */
+function binsOf({ series, bins = 40, range }: HistogramChart) {
+  if (range !== undefined) return { bins, range };
+  const [low, high] = rangeOf(series);
+  const whole = series.every(({ values }) => Array.from(values).every(Number.isInteger));
+  if (!whole || !Number.isInteger(low)) return { bins, range: [low, high] as const };
+  const perBin = Math.ceil((high - low + 1) / bins);
+  const count = Math.ceil((high - low + 1) / perBin);
+  return { bins: count, range: [low, low + count * perBin] as const };
 }
 
 function rangeOf(series: HistogramChart['series']): readonly [number, number] {
