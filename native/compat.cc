@@ -75,17 +75,18 @@ at::Tensor onednn_linear_add(const at::Tensor& x, const at::Tensor& other,
 }
 
 at::Tensor cuda_varlen_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                 const at::Tensor& cu_seqlens, int64_t max_seqlen) {
+                                 const SequenceBounds& queries, const SequenceBounds& keys) {
   if (q.scalar_type() == at::kBFloat16) {
-    return std::get<0>(at::_flash_attention_forward(q, k, v, cu_seqlens, cu_seqlens, max_seqlen,
-                                                    max_seqlen, /*dropout_p=*/0.0,
-                                                    /*is_causal=*/false,
+    return std::get<0>(at::_flash_attention_forward(q, k, v, queries.cu_seqlens, keys.cu_seqlens,
+                                                    queries.max_seqlen, keys.max_seqlen,
+                                                    /*dropout_p=*/0.0, /*is_causal=*/false,
                                                     /*return_debug_mask=*/false));
   }
   // [1, tokens, heads, size]: the form in which this kernel takes packed rows
   const auto out = std::get<0>(at::_efficient_attention_forward(
-      q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), /*bias=*/std::nullopt, cu_seqlens, cu_seqlens,
-      max_seqlen, max_seqlen, /*dropout_p=*/0.0, /*custom_mask_type=*/0));
+      q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), /*bias=*/std::nullopt, queries.cu_seqlens,
+      keys.cu_seqlens, queries.max_seqlen, keys.max_seqlen, /*dropout_p=*/0.0,
+      /*custom_mask_type=*/0));
   return out.squeeze(0);
 }
 

@@ -23,11 +23,16 @@ at::Tensor onednn_linear_add(const at::Tensor& x, const at::Tensor& other,
                              const at::Tensor& packed_weight,
                              const std::optional<at::Tensor>& bias);
 
-// Attention over packed rows on CUDA, sequences given by cu_seqlens [sequences + 1] int32 on the
-// device. q, k, v [tokens, heads, size]; returns [tokens, heads, size]; scores are divided by
-// sqrt(size). bfloat16 takes the flash kernel, float32 the memory-efficient one.
+// Where packed sequences begin: cu_seqlens [sequences + 1] int32 on the device.
+struct SequenceBounds {
+  at::Tensor cu_seqlens;
+  int64_t max_seqlen = 0;
+};
+// Attention over packed rows on CUDA. q [tokens, heads, size]; k, v [keys, heads, size]; returns
+// [tokens, heads, size]; scores are divided by sqrt(size). bfloat16 takes the flash kernel, float32
+// the memory-efficient one.
 at::Tensor cuda_varlen_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                 const at::Tensor& cu_seqlens, int64_t max_seqlen);
+                                 const SequenceBounds& queries, const SequenceBounds& keys);
 
 // Adds the gradient of <root, gradient> to the leaves of its graph, on the calling thread alone; an
 // undefined gradient is 1. LibTorch's engine starts a thread for each device at the process's first

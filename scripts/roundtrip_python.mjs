@@ -117,6 +117,28 @@ async function adapter(name, folder) {
   compare(`${name}, LoRA as an adapter, read by PEFT`, merged, byPeft);
 }
 
+/** PromCSE's checkpoint to our folder, written anew by us, and back: one model throughout. */
+async function promptedTrip(source, name) {
+  const [here, written, back, again] = ['here', 'written', 'back', 'again'].map((step) =>
+    join(work, `${name}-${step}`),
+  );
+  const expected = vectors('prompted', source);
+  const steps = [python('tools/convert.py', [source, here, '--promcse', 'sup'])];
+  compare(`${name}, our encoder`, expected, await ours(here, { backend: 'reference' }));
+  compare(`${name}, packed rows`, expected, await ours(here, {}));
+  await exportCheckpoint(await readCheckpoint(here), written);
+  compare(`${name}, our encoder on what we wrote`, expected, await ours(written, {}));
+  steps.push(
+    python('tools/convert.py', [here, back, '--to-promcse']),
+    python('tools/convert.py', [written, again, '--to-promcse']),
+  );
+  compare(`${name}, back`, expected, vectors('prompted', back));
+  compare(`${name}, what we wrote, back`, expected, vectors('prompted', again));
+  const { stdout } = python('scripts/python/roundtrip.py', ['same', source, back]);
+  const said = steps.map(({ stderr }) => stderr).join('');
+  check(`convert ${name} and back`, stdout.includes('RESULT true'), said.trim());
+}
+
 try {
   const models = join(work, 'models');
   const made = python('scripts/python/roundtrip.py', ['make', models]);
@@ -135,21 +157,7 @@ try {
   check('convert SimCSE', converted.status === 0, (converted.stdout + converted.stderr).trim());
   await roundTrip('simcse', simcse, {}, pooler);
 
-  const [promcse, back] = [join(work, 'promcse'), join(work, 'promcse-back')];
-  const prompted = [
-    python('tools/convert.py', [join(models, 'promcse'), promcse, '--promcse', 'sup']),
-    python('tools/convert.py', [promcse, back, '--to-promcse']),
-    python('scripts/python/roundtrip.py', ['same', join(models, 'promcse'), back]),
-  ];
-  const equal = prompted.at(-1).stdout.includes('RESULT true');
-  check(
-    'convert PromCSE and back',
-    equal,
-    prompted
-      .map(({ stderr }) => stderr)
-      .join('')
-      .trim(),
-  );
+  for (const name of ['promcse', 'promcse-roberta']) await promptedTrip(join(models, name), name);
 
   const refused = python('tools/convert.py', [join(models, 'hostile'), join(work, 'hostile')]);
   const left = existsSync(canary) || existsSync(join(work, 'hostile'));

@@ -57,6 +57,7 @@ POOLINGS = [
     "lastToken",
     "firstLastMean",
     "lastTwoMean",
+    "embeddingLastMean",
 ]
 PROMPT_NAME = "prefix_encoder.embedding.weight"
 PROMPT_FILE = "deep_prompt.safetensors"

@@ -116,7 +116,7 @@ export type NativeTokenizerSpec = Checkpoint['tokenizer'];
 /** What an encoder is loaded from: the parts of a `Checkpoint` that it needs, and how to run it. */
 export interface NativeEncoderSpec extends Pick<
   Checkpoint,
-  'tokenizer' | 'weights' | 'pooling' | 'head' | 'dense' | 'maxTokens'
+  'tokenizer' | 'weights' | 'pooling' | 'head' | 'dense' | 'deepPrompt' | 'maxTokens'
 > {
   readonly config: Omit<
     Checkpoint['config'],

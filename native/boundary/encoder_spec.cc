@@ -26,7 +26,8 @@ const std::vector<std::pair<const char*, Pooling>> kPoolings = {
     {"weightedMean", Pooling::kWeightedMean},
     {"lastToken", Pooling::kLastToken},
     {"firstLastMean", Pooling::kFirstLastMean},
-    {"lastTwoMean", Pooling::kLastTwoMean}};
+    {"lastTwoMean", Pooling::kLastTwoMean},
+    {"embeddingLastMean", Pooling::kEmbeddingLastMean}};
 
 EncoderConfig config_of(const Fields& fields) {
   EncoderConfig config;
@@ -119,6 +120,11 @@ EncoderSpec encoder_spec_argument(Napi::Value value) {
   }
   spec.head = fields.choice<Head>(
       "head", {{"none", Head::kNone}, {"pooler", Head::kPooler}, {"mlp", Head::kMlp}});
+  if (!fields.value("deepPrompt").IsUndefined()) {
+    const Fields prompt = fields.object("deepPrompt");
+    spec.deep_prompt = prompt.path("path");
+    spec.prompt_length = prompt.integer("length", 1, kMostSize);
+  }
   spec.max_tokens = fields.integer("maxTokens", 1, kMostSize);
   spec.backend = fields.choice("backend", kBackends);
   spec.precision = fields.choice("precision", kPrecisions);

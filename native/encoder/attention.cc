@@ -44,8 +44,25 @@ at::Tensor batched_products(const at::Tensor& q, const at::Tensor& k, const at::
 
 }  // namespace
 
+std::vector<PrefixRows> prefix_rows(const at::Tensor& prompt, int64_t layers, int64_t heads) {
+  if (!prompt.defined()) return std::vector<PrefixRows>(static_cast<size_t>(layers));
+  // [2 layers, heads, k, size]
+  const at::Tensor split =
+      prompt.view({prompt.size(0), 2 * layers, heads, -1}).permute({1, 2, 0, 3}).contiguous();
+  std::vector<PrefixRows> rows;
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    rows.push_back({split[2 * layer], split[2 * layer + 1]});
+  }
+  return rows;
+}
+
+at::Tensor with_prefix(const at::Tensor& prefix, const at::Tensor& rows) {
+  if (!prefix.defined()) return rows;
+  return at::cat({prefix.unsqueeze(0).expand({rows.size(0), -1, -1, -1}), rows}, 2);
+}
+
 at::Tensor packed_attention(const at::Tensor& qkv, const std::vector<int32_t>& cu_seqlens,
-                            int64_t head_count) {
+                            int64_t head_count, const PrefixRows& prefix) {
   const int64_t hidden = qkv.size(1) / 3;
   const int64_t size = hidden / head_count;
   at::Tensor out = at::empty({qkv.size(0), hidden}, qkv.options());
@@ -53,7 +70,7 @@ at::Tensor packed_attention(const at::Tensor& qkv, const std::vector<int32_t>& c
     const int64_t end = run.first_row + run.sequences * run.length;
     const at::Tensor rows = qkv.slice(0, run.first_row, end);
     const at::Tensor target = out.slice(0, run.first_row, end);
-    if (run.length == 1) {  // one key: its softmax is 1
+    if (run.length == 1 && !prefix.keys.defined()) {  // one key: its softmax is 1
       target.copy_(rows.slice(1, 2 * hidden));
       continue;
     }
@@ -63,12 +80,16 @@ at::Tensor packed_attention(const at::Tensor& qkv, const std::vector<int32_t>& c
     const at::Tensor target_heads =  // [sequences, heads, length, size]
         target.view({run.sequences, run.length, head_count, size}).transpose(1, 2);
     if (run.length >= kFlashLength) {
-      target_heads.copy_(at::scaled_dot_product_attention(split[0], split[1], split[2]));
+      target_heads.copy_(at::scaled_dot_product_attention(
+          split[0], with_prefix(prefix.keys, split[1]), with_prefix(prefix.values, split[2])));
       continue;
     }
-    const at::Tensor dense =
-        split.contiguous().view({3, run.sequences * head_count, run.length, size});
-    target_heads.copy_(batched_products(dense[0], dense[1], dense[2]).view(target_heads.sizes()));
+    const int64_t heads = run.sequences * head_count;
+    const at::Tensor dense = split.contiguous();
+    const auto flat = [&](const at::Tensor& rows) { return rows.view({heads, -1, size}); };
+    target_heads.copy_(batched_products(flat(dense[0]), flat(with_prefix(prefix.keys, dense[1])),
+                                        flat(with_prefix(prefix.values, dense[2])))
+                           .view(target_heads.sizes()));
   }
   if (cu_seqlens.back() < out.size(0)) out.slice(0, cu_seqlens.back()).zero_();
   return out;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "attention.h"
 #include "layers.h"
 
 namespace simgpt {
@@ -30,8 +31,11 @@ class ReferenceLayers final : public Layers {
  public:
   ReferenceLayers(const EncoderSpec& spec, EncoderWeights weights)
       : config_(spec.config), weights_(std::move(weights)) {
-    if (spec.precision != Precision::kFloat64) return;
-    for_each_tensor([](at::Tensor& tensor) { tensor = tensor.to(at::kDouble); });
+    if (spec.precision == Precision::kFloat64) {
+      for_each_tensor([](at::Tensor& tensor) { tensor = tensor.to(at::kDouble); });
+    }
+    prompt_length_ = spec.prompt_length;
+    prefixes_ = prefix_rows(weights_.prompt, config_.layer_count, config_.head_count);
   }
 
   HiddenStates forward(const PackedRows& rows, const HiddenRequest& request,
@@ -41,9 +45,11 @@ class ReferenceLayers final : public Layers {
     HiddenStates states;
     const int64_t last = config_.layer_count - 1;
     if (request.before_last && last == 0) states.before_last = unpad(hidden, rows);
+    if (request.embedding) states.embedding = unpad(hidden, rows);
     for (int64_t i = 0; i <= last; ++i) {
       cancel.poll();
-      hidden = layer(hidden, padded.attention_mask, weights_.layers[static_cast<size_t>(i)]);
+      hidden = layer(hidden, padded.attention_mask, weights_.layers[static_cast<size_t>(i)],
+                     prefixes_[static_cast<size_t>(i)]);
       if (request.first && i == 0) states.first = unpad(hidden, rows);
       if (request.before_last && i == last - 1) states.before_last = unpad(hidden, rows);
     }
@@ -74,6 +80,7 @@ class ReferenceLayers final : public Layers {
     function(weights_.position_embeddings);
     function(weights_.token_type_embeddings);
     norm(weights_.embedding_norm);
+    if (weights_.prompt.defined()) function(weights_.prompt);
     for (auto& layer : weights_.layers) {
       for (auto* w : {&layer.query, &layer.key, &layer.value, &layer.attention_output,
                       &layer.intermediate, &layer.output}) {
@@ -92,7 +99,7 @@ class ReferenceLayers final : public Layers {
     Padded padded{at::full({rows.sequences(), longest}, config_.pad_token_id, at::kLong),
                   at::full({rows.sequences(), longest}, config_.position_offset, at::kLong),
                   at::zeros({rows.sequences(), longest}, weights_.word_embeddings.scalar_type())};
-    const std::vector<int32_t> row_position = row_positions(rows, config_);
+    const std::vector<int32_t> row_position = row_positions(rows, config_, prompt_length_);
     auto ids = padded.token_ids.accessor<int64_t, 2>();
     auto positions = padded.positions.accessor<int64_t, 2>();
     for (int64_t i = 0; i < rows.sequences(); ++i) {
@@ -126,10 +133,13 @@ class ReferenceLayers final : public Layers {
     return x.view({x.size(0), x.size(1), config_.head_count, -1}).transpose(1, 2);
   }
 
-  at::Tensor layer(const at::Tensor& x, const at::Tensor& mask, const LayerWeights& w) const {
+  at::Tensor layer(const at::Tensor& x, const at::Tensor& token_mask, const LayerWeights& w,
+                   const PrefixRows& prefix) const {
     const at::Tensor query = split_heads(linear(x, w.query));
-    const at::Tensor key = split_heads(linear(x, w.key));
-    const at::Tensor value = split_heads(linear(x, w.value));
+    const at::Tensor key = with_prefix(prefix.keys, split_heads(linear(x, w.key)));
+    const at::Tensor value = with_prefix(prefix.values, split_heads(linear(x, w.value)));
+    const at::Tensor seen = at::ones({x.size(0), prompt_length_}, token_mask.options());
+    const at::Tensor mask = at::cat({seen, token_mask}, 1);
     const double size = static_cast<double>(config_.hidden_size / config_.head_count);
     at::Tensor scores = at::matmul(query, key.transpose(-1, -2)) / std::sqrt(size);
     scores = scores.masked_fill(mask.eq(0).unsqueeze(1).unsqueeze(1), -INFINITY);
@@ -144,6 +154,8 @@ class ReferenceLayers final : public Layers {
 
   EncoderConfig config_;
   EncoderWeights weights_;
+  int64_t prompt_length_ = 0;
+  std::vector<PrefixRows> prefixes_;
 };
 
 }  // namespace

@@ -27,19 +27,23 @@ struct PackedRows {
 
 // The position of every row: restarting with each sequence at the config's offset, filler rows at
 // the offset. RoBERTa gives the padding token, where it stands inside a text, the padding's own
-// position and does not count it, as fairseq and transformers do.
-std::vector<int32_t> row_positions(const PackedRows& rows, const EncoderConfig& config);
+// position and does not count it, as fairseq and transformers do. Real tokens stand behind the
+// prompt_length rows of a deep prompt (METHODS D18).
+std::vector<int32_t> row_positions(const PackedRows& rows, const EncoderConfig& config,
+                                   int64_t prompt_length);
 
 // Which hidden states a pooling asks for, beside the last layer's.
 struct HiddenRequest {
   bool first = false;        // H^(1), after the first layer
   bool before_last = false;  // H^(L-1)
+  bool embedding = false;    // H^(0), before the first layer
 };
 
 struct HiddenStates {
   at::Tensor last;         // [rows, hidden]
   at::Tensor first;        // [rows, hidden], where asked for
   at::Tensor before_last;  // [rows, hidden], where asked for
+  at::Tensor embedding;    // [rows, hidden], where asked for
 };
 
 class Layers {

@@ -95,6 +95,12 @@ EncoderModel::EncoderModel(const EncoderSpec& spec, const CancelToken& cancel)
                                     ", the rows of the embedding table, received " +
                                     std::to_string(tokenizer_->max_id()));
   }
+  const int64_t room = spec.config.max_positions - spec.config.position_offset;
+  if (spec.max_tokens + spec.prompt_length > room) {
+    throw Error(ErrorKind::kRange, "expected maxTokens and the rows of a deep prompt within " +
+                                       std::to_string(room) + " positions, received " +
+                                       std::to_string(spec.max_tokens + spec.prompt_length));
+  }
   EncoderWeights weights = read_encoder_weights(spec, cancel);
   projection_ = std::make_unique<Projection>(spec, weights.head, cancel);
   cancel.poll();

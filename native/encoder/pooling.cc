@@ -42,6 +42,7 @@ const at::Tensor& partner(const HiddenStates& states, Pooling pooling) {
   static const at::Tensor none;
   if (pooling == Pooling::kFirstLastMean) return states.first;
   if (pooling == Pooling::kLastTwoMean) return states.before_last;
+  if (pooling == Pooling::kEmbeddingLastMean) return states.embedding;
   return none;
 }
 
@@ -119,12 +120,13 @@ void pool_sequence_backward(const T* rows, int64_t length, int64_t hidden, Pooli
 template <typename T>
 HiddenStates pool_backward_of(const HiddenStates& states, const std::vector<int32_t>& cu_seqlens,
                               const std::vector<Pooling>& pooling, const at::Tensor& d_pooled) {
-  HiddenStates gradients{at::zeros_like(states.last), {}, {}};
+  HiddenStates gradients{at::zeros_like(states.last), {}, {}, {}};
   const int64_t hidden = states.last.size(1), width = d_pooled.size(1);
   for (size_t part = 0; part < pooling.size(); ++part) {
     at::Tensor* other = nullptr;
     if (pooling[part] == Pooling::kFirstLastMean) other = &gradients.first;
     if (pooling[part] == Pooling::kLastTwoMean) other = &gradients.before_last;
+    if (pooling[part] == Pooling::kEmbeddingLastMean) other = &gradients.embedding;
     if (other != nullptr && !other->defined()) *other = at::zeros_like(states.last);
     for (size_t i = 0; i + 1 < cu_seqlens.size(); ++i) {
       const int64_t begin = cu_seqlens[i] * hidden, length = cu_seqlens[i + 1] - cu_seqlens[i];
@@ -152,8 +154,9 @@ HiddenStates pool_backward(const HiddenStates& states, const std::vector<int32_t
 }
 
 HiddenRequest hidden_request(const std::vector<Pooling>& pooling) {
-  return {std::ranges::find(pooling, Pooling::kFirstLastMean) != pooling.end(),
-          std::ranges::find(pooling, Pooling::kLastTwoMean) != pooling.end()};
+  const auto has = [&](Pooling mode) { return std::ranges::find(pooling, mode) != pooling.end(); };
+  return {has(Pooling::kFirstLastMean), has(Pooling::kLastTwoMean),
+          has(Pooling::kEmbeddingLastMean)};
 }
 
 at::Tensor pool_reference(const HiddenStates& states, const std::vector<int32_t>& cu_seqlens,

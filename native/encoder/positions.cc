@@ -2,8 +2,9 @@
 
 namespace simgpt {
 
-std::vector<int32_t> row_positions(const PackedRows& rows, const EncoderConfig& config) {
-  const auto offset = static_cast<int32_t>(config.position_offset);
+std::vector<int32_t> row_positions(const PackedRows& rows, const EncoderConfig& config,
+                                   int64_t prompt_length) {
+  const auto offset = static_cast<int32_t>(config.position_offset + prompt_length);
   const bool skips_padding = config.model_type == ModelType::kRoberta;
   std::vector<int32_t> positions(static_cast<size_t>(rows.rows), offset);
   for (int64_t i = 0; i < rows.sequences(); ++i) {

@@ -21,6 +21,7 @@ enum class Pooling {
   kLastToken,
   kFirstLastMean,
   kLastTwoMean,
+  kEmbeddingLastMean,  // kFirstLastMean with H^(0) for H^(1) (METHODS D6)
 };
 enum class Head { kNone, kPooler, kMlp };
 enum class DenseActivation { kIdentity, kTanh, kRelu, kGelu };
@@ -69,6 +70,10 @@ struct EncoderSpec {
   std::vector<Pooling> pooling;      // concatenated in order
   Head head = Head::kNone;
   std::vector<DenseSpec> dense;
+  // A deep prompt (METHODS 1.5): safetensors with prefix_encoder.embedding.weight [k, 2 layers x
+  // hidden], and its k, which the first real token's position is shifted by (D18). Empty: none.
+  std::string deep_prompt;
+  int64_t prompt_length = 0;
   int64_t max_tokens = 0;  // specials included
   Backend backend = Backend::kCpu;
   Precision precision = Precision::kFloat32;

@@ -196,7 +196,17 @@ EncoderWeights read_encoder_weights(const EncoderSpec& spec, const CancelToken& 
   if (spec.head == Head::kPooler) weights.head = table.take_linear("pooler.dense", hidden, hidden);
   if (spec.head == Head::kMlp) weights.head = table.take_linear("mlp.dense", hidden, hidden);
   table.finish();
+  if (!spec.deep_prompt.empty()) weights.prompt = read_prompt_weights(spec, cancel);
   return weights;
+}
+
+at::Tensor read_prompt_weights(const EncoderSpec& spec, const CancelToken& cancel) {
+  const EncoderConfig& config = spec.config;
+  TensorTable table({spec.deep_prompt}, cancel);
+  at::Tensor prompt = table.take("prefix_encoder.embedding.weight",
+                                 {spec.prompt_length, 2 * config.layer_count * config.hidden_size});
+  table.finish();
+  return prompt;
 }
 
 LinearWeights read_dense_weights(const DenseSpec& spec, const CancelToken& cancel) {
@@ -231,8 +241,8 @@ int64_t memory_bytes(const EncoderWeights& weights) {
     }
   };
   add({&weights.word_embeddings, &weights.position_embeddings, &weights.token_type_embeddings,
-       &weights.embedding_norm.weight, &weights.embedding_norm.bias, &weights.head.weight,
-       &weights.head.bias});
+       &weights.embedding_norm.weight, &weights.embedding_norm.bias, &weights.prompt,
+       &weights.head.weight, &weights.head.bias});
   for (const auto& layer : weights.layers) {
     for (const auto* linear : {&layer.query, &layer.key, &layer.value, &layer.attention_output,
                                &layer.intermediate, &layer.output}) {

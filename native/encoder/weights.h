@@ -38,11 +38,14 @@ struct EncoderWeights {
   at::Tensor token_type_embeddings;  // [types, hidden]
   LayerNormWeights embedding_norm;
   std::vector<LayerWeights> layers;
+  at::Tensor prompt;   // [k, 2 layers * hidden] of a deep prompt; undefined where there is none
   LinearWeights head;  // pooler or MLP head [hidden, hidden]; undefined where there is none
 };
 
 // Reads the encoder and its head. Throws Error("modelInvalid") naming the tensor and the file.
 EncoderWeights read_encoder_weights(const EncoderSpec& spec, const CancelToken& cancel);
+// The deep prompt alone, of spec.prompt_length rows.
+at::Tensor read_prompt_weights(const EncoderSpec& spec, const CancelToken& cancel);
 // Reads linear.weight and linear.bias of one dense module.
 LinearWeights read_dense_weights(const DenseSpec& spec, const CancelToken& cancel);
 

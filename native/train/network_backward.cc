@@ -231,6 +231,7 @@ void Network<T>::backward(const PassRows& rows, const PassDraws& draws, const at
       way.d_hidden.add_(gradients.before_last);
     }
   }
+  if (gradients.embedding.defined()) way.d_hidden.add_(gradients.embedding);
   run([&](const GroupPass<T>& pass) { embedding_backward(pass, way); });
   add_table_gradients(parameters_, spec_, rows, way);
 }

@@ -112,7 +112,8 @@ void pool(const GroupPass<T>& pass, at::Tensor& pooled) {
   const auto state = [&](size_t index) {
     return as_tensor(pass.at(states[index], hidden), pass.group.rows, hidden);
   };
-  const HiddenStates group_states{state(states.size() - 1), state(1), state(states.size() - 2)};
+  const HiddenStates group_states{state(states.size() - 1), state(1), state(states.size() - 2),
+                                  state(0)};
   std::vector<int32_t> starts;
   for (int64_t i = pass.group.first; i <= pass.group.end; ++i) {
     starts.push_back(pass.rows.packed.cu_seqlens[i] - static_cast<int32_t>(pass.group.row));

@@ -68,8 +68,9 @@ class LayoutBuilder {
     const int64_t width = 2 * config_.layer_count * hidden;
     const int64_t inner = spec_.prompt_projection;
     const std::string base = "prefix_encoder.";
+    const bool read = !spec_.encoder.deep_prompt.empty();
     add(base + "embedding.weight", {spec_.prompt_length, inner > 0 ? hidden : width},
-        Group::kPrompt, Initial::kNormal);
+        Group::kPrompt, read ? Initial::kCheckpoint : Initial::kNormal);
     if (inner == 0) return;
     linear(base + "trans.0", inner, hidden, Group::kPrompt, Initial::kNormal);
     linear(base + "trans.2", width, inner, Group::kPrompt, Initial::kNormal);

@@ -44,6 +44,7 @@ class CheckpointValues {
              read_dense_weights(spec.encoder.dense[i], cancel));
     }
     if (spec.mlm) lm_head(spec, cancel);
+    values_["prefix_encoder.embedding.weight"] = weights.prompt;
   }
 
   bool has_lm_head() const { return has_lm_head_; }
@@ -298,11 +299,11 @@ void ParameterSet::refresh() {
       stale.push_back(linear);
     }
   }
-  derived_ = true;
   std::atomic<size_t> next{0};
   run_workers(thread_count(), [&](int) {
     for (size_t i = next++; i < stale.size(); i = next++) derive(*stale[i], lora_factor_);
   });
+  derived_ = true;
 }
 
 std::vector<std::pair<std::string, at::Tensor>> ParameterSet::checkpoint_tensors() const {

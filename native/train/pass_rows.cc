@@ -52,13 +52,7 @@ PassRows arrange_rows(const TrainRows& rows, const std::vector<int64_t>& sequenc
     pass.kept_numbers += attention_kept(length, spec.prompt_length, config.head_count);
     pass.longest = std::max(pass.longest, length);
   }
-  pass.positions = row_positions(pass.packed, config);
-  // With a deep prompt the real tokens stand behind its k rows (METHODS D18).
-  const bool skips_padding = config.model_type == ModelType::kRoberta;
-  for (size_t row = 0; row < pass.positions.size(); ++row) {
-    const bool padding = skips_padding && pass.packed.token_ids[row] == config.pad_token_id;
-    if (!padding) pass.positions[row] += static_cast<int32_t>(spec.prompt_length);
-  }
+  pass.positions = row_positions(pass.packed, config, spec.prompt_length);
   cut_groups(pass);
   return pass;
 }

@@ -21,6 +21,8 @@ void check_added(const TrainSpec& spec) {
   const std::string prompt = std::to_string(spec.prompt_length);
   if (spec.trains != Trains::kDeepPrompt) {
     expect(spec.prompt_length == 0, "promptLength 0 where no deep prompt trains", prompt);
+    expect(spec.encoder.deep_prompt.empty(), "a model without a deep prompt, or one that trains it",
+           spec.encoder.deep_prompt);
   } else {
     const int64_t room = config.max_positions - config.position_offset - spec.encoder.max_tokens;
     expect(
@@ -29,6 +31,12 @@ void check_added(const TrainSpec& spec) {
         prompt);
     expect(spec.prompt_projection >= 0, "promptProjection >= 0",
            std::to_string(spec.prompt_projection));
+    const EncoderSpec& encoder = spec.encoder;
+    expect(encoder.deep_prompt.empty() ||
+               (encoder.prompt_length == spec.prompt_length && spec.prompt_projection == 0),
+           "promptLength " + std::to_string(encoder.prompt_length) +
+               " of the model's own prompt, without reparameterisation",
+           prompt);
   }
   if (spec.trains == Trains::kLora) {
     expect(spec.lora_rank >= 1 && spec.lora_rank <= config.hidden_size,

@@ -82,6 +82,7 @@ class Model final : public TrainableModel {
       finish_prompt();
       return result;
     } catch (...) {
+      drop_prompt();
       zero_gradients();
       throw;
     }
@@ -129,6 +130,7 @@ class Model final : public TrainableModel {
   void prepare(const TrainRows& rows) {
     check_rows(rows, spec_);
     if (!stale_) return;
+    drop_prompt();
     parameters_.refresh();
     stale_ = false;
   }
@@ -154,6 +156,9 @@ class Model final : public TrainableModel {
     return network_.forward(rows, draws, prompt(), kept, cancel);
   }
 
+  // What was made of the prompt's parameters, with the part of its gradient that is there.
+  void drop_prompt() { prompt_ = prompt_gradient_ = at::Tensor(); }
+
   // [k, 2 L hidden], after its reparameterisation; undefined without one
   at::Tensor prompt() {
     if (spec_.trains != Trains::kDeepPrompt) return {};
@@ -168,7 +173,7 @@ class Model final : public TrainableModel {
     if (!prompt_.defined()) return;
     at::Tensor gradient = parameters_.prompt.table.grad;
     gradient.add_(reparameterisation_.backward(prompt_gradient_));
-    prompt_ = prompt_gradient_ = at::Tensor();
+    drop_prompt();
   }
 
   // From the gradient of the pooled vectors, in the pass's order, to those of the parameters.
@@ -184,7 +189,7 @@ class Model final : public TrainableModel {
     const auto state = [&](size_t index) {
       return as_tensor(kept.hidden[index], rows.packed.rows, spec_.encoder.config.hidden_size);
     };
-    return {state(kept.hidden.size() - 1), state(1), state(kept.hidden.size() - 2)};
+    return {state(kept.hidden.size() - 1), state(1), state(kept.hidden.size() - 2), state(0)};
   }
 
   bool encoder_trains() const { return spec_.trains != Trains::kHead; }
@@ -289,7 +294,7 @@ void Model<T>::accumulate_masked(const TrainRows& rows, const AccumulateOptions&
     if (!encoder_trains()) continue;
     at::Tensor d_last = at::zeros_like(last);
     d_last.index_copy_(0, index, d_states);
-    network_.backward(pass, draws, prompt(), prompt_gradient_, kept, {d_last, {}, {}}, cancel);
+    network_.backward(pass, draws, prompt(), prompt_gradient_, kept, {d_last, {}, {}, {}}, cancel);
   }
   result.mlm_loss = sum / static_cast<double>(masked.masked);
 }

@@ -5,6 +5,8 @@
     roundtrip.py encode DIR TEXTS    prints [[...]] embeddings of the JSON list of texts
     roundtrip.py adapter DIR SAVED TEXTS    the same of SAVED, its transformer being that of DIR with
                                      the adapter of SAVED loaded onto it by PEFT
+    roundtrip.py prompted DIR TEXTS  prints the embeddings of a PromCSE checkpoint: its deep prompt
+                                     before every layer's keys and values, its mlp over the first token
     roundtrip.py same DIR DIR        prints whether two PyTorch checkpoints hold equal tensors
     roundtrip.py pooled DIR TEXTS    the same from transformers alone: tanh pooler over the first token
 """
@@ -16,6 +18,7 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from sentence_transformers import SentenceTransformer, models  # noqa: E402
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel  # noqa: E402
@@ -97,19 +100,68 @@ def make(root: Path) -> None:
         prompts=prompts,
         default_prompt_name="query",
     )
-    for name in ("simcse", "promcse", "hostile"):
+    for name in ("simcse", "promcse", "promcse-roberta", "hostile"):
         copy = root / name
         copy.mkdir()
-        for path in bert.iterdir():
+        for path in (roberta if name == "promcse-roberta" else bert).iterdir():
             if path.suffix != ".safetensors":
                 (copy / path.name).write_bytes(path.read_bytes())
     state = {f"bert.{k}": v for k, v in AutoModel.from_pretrained(bert).state_dict().items()}
     torch.save({**state, "cls.predictions.bias": torch.zeros(3)}, root / "simcse/pytorch_model.bin")
-    prompt = torch.randn(5, 2 * SIZES["num_hidden_layers"] * SIZES["hidden_size"])
-    head = {"mlp.dense.weight": torch.randn(24, 24), "mlp.dense.bias": torch.randn(24)}
-    state_with_prompt = {**state, **head, "prefix_encoder.embedding.weight": prompt}
-    torch.save(state_with_prompt, root / "promcse/pytorch_model.bin")
+    promcse(root / "promcse", state)
+    own = AutoModel.from_pretrained(roberta).state_dict()
+    promcse(root / "promcse-roberta", {f"roberta.{k}": v for k, v in own.items()})
     torch.save({**state, "x": Hostile()}, root / "hostile/pytorch_model.bin")
+
+
+def promcse(folder: Path, state: dict) -> None:
+    prompt = torch.randn(5, 2 * SIZES["num_hidden_layers"] * SIZES["hidden_size"])
+    # A weight of 1 would saturate the tanh and hide differences.
+    head = {"mlp.dense.weight": torch.randn(24, 24) / 24, "mlp.dense.bias": torch.randn(24) / 24}
+    state = {**state, **head, "prefix_encoder.embedding.weight": prompt}
+    torch.save(state, folder / "pytorch_model.bin")
+
+
+def prompted(folder: str, texts: list[str]) -> list:
+    config = json.loads((Path(folder) / "config.json").read_text("utf8"))
+    state = torch.load(Path(folder) / "pytorch_model.bin", weights_only=True)
+    own = {name.removeprefix("bert.").removeprefix("roberta."): value for name, value in state.items()}
+    prompt, heads = own["prefix_encoder.embedding.weight"], config["num_attention_heads"]
+    k, hidden = len(prompt), config["hidden_size"]
+    first = k + (2 if config["model_type"] == "roberta" else 0)
+
+    def linear(x, name):
+        return F.linear(x, own[f"{name}.weight"], own[f"{name}.bias"])
+
+    def norm(x, name):
+        weight, bias = own[f"{name}.LayerNorm.weight"], own[f"{name}.LayerNorm.bias"]
+        return F.layer_norm(x, (hidden,), weight, bias, config["layer_norm_eps"])
+
+    def split(x):
+        return x.view(len(x), heads, -1).transpose(0, 1)
+
+    def encode_one(ids):
+        positions = torch.arange(first, first + len(ids))
+        x = own["embeddings.word_embeddings.weight"][ids]
+        x = x + own["embeddings.position_embeddings.weight"][positions]
+        x = norm(x + own["embeddings.token_type_embeddings.weight"][0], "embeddings")
+        for layer in range(config["num_hidden_layers"]):
+            base = f"encoder.layer.{layer}"
+            keys, values = (prompt[:, (2 * layer + part) * hidden :][:, :hidden] for part in (0, 1))
+            query = split(linear(x, f"{base}.attention.self.query"))
+            key = split(torch.cat([keys, linear(x, f"{base}.attention.self.key")]))
+            value = split(torch.cat([values, linear(x, f"{base}.attention.self.value")]))
+            weights = (query @ key.mT / (hidden // heads) ** 0.5).softmax(-1)
+            mixed = (weights @ value).transpose(0, 1).reshape(len(ids), hidden)
+            x = norm(linear(mixed, f"{base}.attention.output.dense") + x, f"{base}.attention.output")
+            inner = F.gelu(linear(x, f"{base}.intermediate.dense"))
+            x = norm(linear(inner, f"{base}.output.dense") + x, f"{base}.output")
+        return torch.tanh(linear(x[0], "mlp.dense"))
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        rows = tokenizer(texts, truncation=True, max_length=48)["input_ids"]
+        return torch.stack([encode_one(torch.tensor(ids)) for ids in rows]).tolist()
 
 
 def encode(folder: str, texts: list[str]) -> list:
@@ -153,5 +205,5 @@ if __name__ == "__main__":
     elif sys.argv[1] == "adapter":
         print("RESULT " + json.dumps(adapted(*sys.argv[2:4], json.loads(sys.argv[4]))))
     else:
-        work = {"encode": encode, "pooled": pooled}[sys.argv[1]]
+        work = {"encode": encode, "pooled": pooled, "prompted": prompted}[sys.argv[1]]
         print("RESULT " + json.dumps(work(sys.argv[2], json.loads(sys.argv[3]))))

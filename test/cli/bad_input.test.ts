@@ -31,6 +31,7 @@ const cases: readonly Case[] = [
   [`${embed} --dimensions 1.5`, 2, /received 1\.5/],
   [`${embed} --batch-tokens many`, 2, /expected an integer from 1 to 1073741824, received many/],
   [`${embed} --batch-tokens`, 2, /argument missing/],
+  [`${embed} --max-tokens 0`, 2, /expected an integer from 1 to 16777216, received 0/],
   [`${embed} --precision int8`, 2, /Allowed choices are auto, float32, bfloat16/],
   [`${embed} --device tpu`, 2, /Allowed choices are cpu, cuda/],
   [`${embed} --pooling avg`, 2, /expected names out of cls, mean, max, .*received avg/],

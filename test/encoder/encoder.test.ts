@@ -197,6 +197,19 @@ describe('Encoder', () => {
     await assert.rejects(encoder.tokenize(['a']), { code: 'disposed' });
   });
 
+  it('cuts texts at fewer tokens where it is told to', async () => {
+    const options = { pooling: 'mean', precision: 'float32' } as const;
+    await using encoder = await Encoder.load(goldenDir, { ...options, maxTokens: 5 });
+    const { tokenCounts, truncated } = await encoder.embed(['a man plays a game', 'a man']);
+    assert.deepEqual([tokenCounts[0], ...truncated], [5, 1, 0]);
+    for (const maxTokens of [2, 41, 4.5, Number.NaN]) {
+      await assert.rejects(
+        Encoder.load(goldenDir, { ...options, maxTokens }),
+        /RangeError: expected maxTokens to be an integer from 3 to 40, received/,
+      );
+    }
+  });
+
   it('refuses precisions that a back end does not have', async () => {
     const reference = { pooling: 'cls', backend: 'reference' } as const;
     await assert.rejects(

@@ -38,6 +38,7 @@ const variants: readonly (readonly [string, Pooling, Head])[] = [
   ['lastToken', 'lastToken', 'none'],
   ['firstLastMean', 'firstLastMean', 'none'],
   ['lastTwoMean', 'lastTwoMean', 'none'],
+  ['embeddingLastMean', 'embeddingLastMean', 'none'],
   ['cls+pooler', 'cls', 'pooler'],
   ['cls+mlp', 'cls', 'mlp'],
 ];

@@ -95,6 +95,7 @@ def poolings(states):
         "lastToken": last[-1],
         "firstLastMean": ((first + last) / 2).mean(0),
         "lastTwoMean": ((before + last) / 2).mean(0),
+        "embeddingLastMean": ((states[0] + last) / 2).mean(0),
     }
 
 

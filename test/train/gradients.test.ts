@@ -21,6 +21,7 @@ const cases: readonly (readonly [string, ModelOptions, TrainSettings, StepSettin
   ['several poolings', { pooling: ['max', 'meanSqrtLen', 'lastToken'] }, dropout, { step: 5 }],
   ['the mean of the first and last layer', { pooling: 'firstLastMean' }, dropout, { step: 5 }],
   ['the mean of the last two layers', { pooling: 'lastTwoMean' }, dropout, { step: 5 }],
+  ['the mean with the embeddings', { pooling: 'embeddingLastMean' }, dropout, { step: 5 }],
   ['positions as weights', { pooling: 'weightedMean' }, dropout, { step: 5 }],
   ['biases', cls, { trains: 'bitFit', ...dropout }, { step: 5 }],
   ['a head alone', cls, { trains: 'head', freshHead: true, ...dropout }, { step: 5 }],

@@ -14,6 +14,7 @@ export interface ModelFlags {
   readonly normalize?: boolean;
   readonly dimensions?: number;
   readonly batchTokens?: number;
+  readonly maxTokens?: number;
   readonly precision: 'auto' | 'float32' | 'bfloat16';
   readonly threads?: number;
   readonly device: 'cpu' | 'cuda';
@@ -63,6 +64,7 @@ export function modelOptions(defaults: { readonly precision: ModelFlags['precisi
     new Option('--no-normalize', 'leave their length as it comes'),
     integer('--dimensions <n>', 'keep only so many leading dimensions', 65536),
     integer('--batch-tokens <n>', 'most tokens computed at once', 2 ** 30),
+    integer('--max-tokens <n>', 'cut texts at fewer tokens than the model allows', 2 ** 24),
     new Option('--precision <name>', 'number type of the computation')
       .choices(['auto', 'float32', 'bfloat16'])
       .default(defaults.precision),
@@ -83,6 +85,7 @@ export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise
     threads: flags.threads,
     pooling: flags.pooling,
     head: flags.head,
+    maxTokens: flags.maxTokens,
     revision: flags.revision,
     signal,
   };

@@ -26,6 +26,7 @@ import {
   refuseExcludedPrompts,
 } from './pooling.js';
 import type { Head, Pooling } from './pooling.js';
+import { inspectSafetensors } from './safetensors.js';
 import { findTokenizer } from './tokenizer_source.js';
 import type { TokenizerSource } from './tokenizer_source.js';
 import { findWeights } from './weight_files.js';
@@ -49,12 +50,25 @@ export interface Checkpoint {
   readonly head: Head;
   readonly dense: readonly DenseModule[];
   readonly normalize: boolean;
+  /** Keys and values before those of the text in every layer; absent: none. */
+  readonly deepPrompt?: DeepPrompt | undefined;
   /** Most tokens of a text, special ones included. */
   readonly maxTokens: number;
   readonly prompts: Readonly<Record<string, string>>;
   /** Name of the prompt used where the caller names none. */
   readonly defaultPrompt: string | null;
 }
+
+/** A prompt that was trained before a frozen encoder (METHODS 1.5). */
+export interface DeepPrompt {
+  /** Absolute path of a safetensors file with `prefix_encoder.embedding.weight`. */
+  readonly path: string;
+  /** Its rows, which take the first positions. */
+  readonly length: number;
+}
+
+/** The name of a deep prompt's file, which `tools/convert.py` writes too. */
+export const deepPromptFile = 'deep_prompt.safetensors';
 
 /** What a folder may not say itself; see {@link readCheckpoint}. */
 export interface CheckpointOptions {
@@ -169,12 +183,35 @@ function maxTokens(
   config: ModelConfig,
   maxSeqLength: number | undefined,
   modelMaxLength: number | undefined,
+  promptLength: number,
 ): number {
-  const positions = config.maxPositions - config.positionOffset;
+  const positions = config.maxPositions - config.positionOffset - promptLength;
   const tokens = Math.min(maxSeqLength ?? modelMaxLength ?? positions, positions);
   // Two special tokens and one of text.
   if (tokens < 3) failField(file, 'max_position_embeddings', 'room for 3 tokens');
   return tokens;
+}
+
+const promptTensor = 'prefix_encoder.embedding.weight';
+
+async function readDeepPrompt(
+  dir: string,
+  folder: string,
+  { layerCount, hiddenSize }: ModelConfig,
+): Promise<DeepPrompt | undefined> {
+  const path = await findInFolder(dir, joinName(folder, deepPromptFile));
+  if (path === undefined) return undefined;
+  const { tensors } = await inspectSafetensors(path);
+  const width = 2 * layerCount * hiddenSize;
+  const shape = tensors.find(({ name }) => name === promptTensor)?.shape;
+  if (shape?.length === 2 && shape[1] === width && shape[0]! > 0) {
+    return { path, length: shape[0]! };
+  }
+  throw new SimgptError(
+    'modelInvalid',
+    `${path}: expected a tensor ${promptTensor} of shape [k, ${width}], received ` +
+      (shape === undefined ? 'none' : `[${shape.join(', ')}]`),
+  );
 }
 
 /**
@@ -202,18 +239,11 @@ export async function readCheckpoint(
       `${adapter}: adapter folders are not supported: merge the adapter into its base model first`,
     );
   }
-  const prompt = await findInFolder(root, joinName(folder, 'deep_prompt.safetensors'));
-  if (prompt !== undefined) {
-    throw new SimgptError(
-      'unsupported',
-      `${prompt}: an encoder without training has no deep prompt: load the base model with ` +
-        "trains { kind: 'deepPrompt' } and its state with loadTrainingState",
-    );
-  }
   const configFile = await readJsonFile(
     await requireInFolder(root, joinName(folder, 'config.json')),
   );
   const config = readModelConfig(configFile);
+  const deepPrompt = await readDeepPrompt(root, folder, config);
   const settings = await readTransformerSettings(root, folder);
   const tokenizer = await findTokenizer(root, folder, config.modelType);
   const own = await readOwnSettings(root);
@@ -237,7 +267,14 @@ export async function readCheckpoint(
     head,
     dense: tail.dense,
     normalize: tail.normalize,
-    maxTokens: maxTokens(configFile, config, settings.maxSeqLength, tokenizer.modelMaxLength),
+    ...(deepPrompt && { deepPrompt }),
+    maxTokens: maxTokens(
+      configFile,
+      config,
+      settings.maxSeqLength,
+      tokenizer.modelMaxLength,
+      deepPrompt?.length ?? 0,
+    ),
     prompts,
     defaultPrompt,
   };

@@ -44,6 +44,8 @@ export interface LoadOptions extends TrainingOptions {
   /** Needed for a plain Hugging Face folder; overrides what the model's folder says. */
   readonly pooling?: Pooling | readonly Pooling[] | undefined;
   readonly head?: Head | undefined;
+  /** Cut texts at fewer tokens than the model allows, special ones included: 3 or more (D13). */
+  readonly maxTokens?: number | undefined;
   /** Branch, tag or commit of a hub model. */
   readonly revision?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -100,6 +102,14 @@ function choosePrecision(options: LoadOptions): Precision {
   return asked;
 }
 
+function chooseMaxTokens({ maxTokens }: Checkpoint, asked: number | undefined): number {
+  if (asked === undefined) return maxTokens;
+  if (Number.isInteger(asked) && asked >= 3 && asked <= maxTokens) return asked;
+  throw new RangeError(
+    `expected maxTokens to be an integer from 3 to ${maxTokens}, received ${asked}`,
+  );
+}
+
 /**
  * A text-embedding model. Every method is a job on the addon's own thread, in call order; the event
  * loop never waits. Dispose it, or declare it with `await using`.
@@ -135,14 +145,15 @@ export class Encoder implements AsyncDisposable {
     const { trains } = options;
     const precision = trains === undefined ? choosePrecision(options) : trainingPrecision(options);
     const model = await resolveModel(pathOrId, { revision: options.revision, signal });
-    const checkpoint = await readCheckpoint(model.dir, {
+    const found = await readCheckpoint(model.dir, {
       pooling: options.pooling,
       head: options.head,
       id: model.id,
       revision: model.revision,
     });
+    const checkpoint = { ...found, maxTokens: chooseMaxTokens(found, options.maxTokens) };
     if (options.threads !== undefined) await native().setThreads(options.threads);
-    const { config, tokenizer, weights, pooling, head, dense } = checkpoint;
+    const { config, tokenizer, weights, pooling, head, dense, deepPrompt } = checkpoint;
     const maxTokens = trains === undefined ? checkpoint.maxTokens : roomFor(checkpoint, trains);
     const backend = options.backend === 'reference' ? 'reference' : device;
     const spec = {
@@ -152,6 +163,7 @@ export class Encoder implements AsyncDisposable {
       pooling,
       head,
       dense,
+      deepPrompt,
       maxTokens,
       backend,
       precision,
@@ -215,7 +227,8 @@ export class Encoder implements AsyncDisposable {
   /**
    * Adds the gradient of the losses of one batch to what an `Optimizer` steps on. Memory is bounded
    * whatever the batch; the negatives are the whole batch's. Needs `trains` at load. Rejects with
-   * `trainingDiverged`, naming the examples, where embeddings or loss are not finite.
+   * `trainingDiverged`, naming the examples, where embeddings or loss are not finite. After a
+   * call that rejects, cancelled or not, every gradient since the last step may be gone.
    */
   async accumulateGradients(
     batch: GradientBatch | ExampleBatch,

@@ -6,6 +6,7 @@ import { SimgptError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { errorCode } from '../files/json.js';
 import type { NativeTensorCopy } from '../native.js';
+import { deepPromptFile } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
 import { exportModelConfig, exportPooling, exportTokenizer } from './export_files.js';
 import type { ModelConfig } from './model_config.js';
@@ -95,8 +96,16 @@ function exportedName(name: string, layers: readonly number[] | undefined): stri
   return place < 0 ? undefined : `${found[1]}${place}${found[3]}`;
 }
 
-function checkLayers({ config }: Checkpoint, layers: readonly number[] | undefined): void {
+function checkLayers(
+  { config, deepPrompt }: Checkpoint,
+  layers: readonly number[] | undefined,
+): void {
   if (layers === undefined) return;
+  if (deepPrompt !== undefined) {
+    throw new RangeError(
+      `expected a model without a deep prompt to take layers of, received ${deepPrompt.path}`,
+    );
+  }
   const known = layers.every(
     (layer) => Number.isInteger(layer) && layer >= 0 && layer < config.layerCount,
   );
@@ -228,6 +237,18 @@ function exportedConfig(config: ModelConfig, { layers, tokens }: ExportOptions):
   return { ...config, layerCount, vocabSize: tokens.length, padTokenId };
 }
 
+async function writeDeepPrompt(
+  { deepPrompt }: Checkpoint,
+  target: string,
+  options: JobOptions,
+): Promise<void> {
+  if (deepPrompt === undefined) return;
+  const { path } = deepPrompt;
+  const held = await inspectSafetensors(path, options);
+  const tensors = held.tensors.map(({ name }) => ({ from: name, to: name }));
+  await copySafetensors(join(target, deepPromptFile), [{ path, tensors }], options);
+}
+
 async function writeFolder(
   checkpoint: Checkpoint,
   target: string,
@@ -249,6 +270,7 @@ async function writeFolder(
     similarity_fn_name: 'cosine',
   });
   await exportTokenizer(checkpoint, target, options.tokens);
+  await writeDeepPrompt(checkpoint, target, options);
 
   await mkdir(join(target, '1_Pooling'));
   await write('1_Pooling/config.json', exportPooling(checkpoint));
@@ -290,8 +312,9 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * Writes a checkpoint as a sentence-transformers folder that Python loads to the same vectors. The
- * head becomes a `Dense` module with tanh. The folder appears whole or not at all, and equal
+ * Writes a checkpoint as a sentence-transformers folder that Python loads to the same vectors, but
+ * for a deep prompt, whose file stands beside the weights and which Python does not know. The head
+ * becomes a `Dense` module with tanh. The folder appears whole or not at all, and equal
  * checkpoints give equal bytes. Throws `outputExists` where `target` is there, `unsupported` for
  * poolings that sentence-transformers lacks, tokens of a vocabulary that is not BERT's and values that
  * float16 does not hold, `ioFailed`, `cancelled`; RangeError for unknown layers or tokens.

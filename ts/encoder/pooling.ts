@@ -12,6 +12,8 @@ export const poolings = [
   'lastToken',
   'firstLastMean',
   'lastTwoMean',
+  // firstLastMean with H^(0), the embedding layer's output, as code until 2022 had it (METHODS D6).
+  'embeddingLastMean',
 ] as const;
 export type Pooling = (typeof poolings)[number];
 

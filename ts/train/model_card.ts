@@ -9,12 +9,14 @@ import type { ToldRun } from './finish.js';
 export function modelCard(inputs: ToldRun): string {
   const { prepared } = inputs;
   const { checkpoint } = prepared;
+  const prompted = prepared.recipe.settings.trains.kind === 'deepPrompt';
+  const library = prompted ? 'simgpt' : 'sentence-transformers';
   return [
     '---',
-    'library_name: sentence-transformers',
+    `library_name: ${library}`,
     'pipeline_tag: sentence-similarity',
     `base_model: ${JSON.stringify(checkpoint.id)}`,
-    'tags: [sentence-transformers, sentence-similarity, feature-extraction]',
+    `tags: [${library}, sentence-similarity, feature-extraction]`,
     '---',
     '',
     `# A text-embedding model from ${inline(checkpoint.id)}`,
@@ -32,6 +34,13 @@ export function modelCard(inputs: ToldRun): string {
       'probabilities, and a value that means "alike" here may not in another domain. The model ' +
       'inherits what its base model and its training data have of bias and of errors.',
     '',
+    ...(prompted
+      ? [
+          'Its deep prompt is in `deep_prompt.safetensors`, which simgpt loads; sentence-transformers ' +
+            'does not know it and would give the vectors of the base model.',
+          '',
+        ]
+      : []),
   ].join('\n');
 }
 

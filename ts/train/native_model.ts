@@ -1,14 +1,9 @@
-import { join } from 'node:path';
-
 import { Encoder } from '../encoder/encoder.js';
 import type { Head } from '../encoder/pooling.js';
 import { openForeignEncoders } from './foreign_encoders.js';
 import { Optimizer } from './optimizer.js';
 import type { Settings } from './recipe_schema.js';
 import type { ModelRequest, OpenModel, TrainableModel } from './trainable.js';
-
-/** What a selected model with a deep prompt keeps beside it, to be loaded again. */
-const promptState = 'training.safetensors';
 
 function loadTraining(request: Omit<ModelRequest, 'texts'>): Promise<Encoder> {
   const { checkpoint, compute, settings, seed, threads, signal } = request;
@@ -42,12 +37,7 @@ export const openNativeModel: OpenModel = async (request) => {
     update: ({ learningRate, maxGradNorm }) => optimizer.step({ learningRate, maxGradNorm }),
     saveState: (path) => encoder.saveTrainingState(path),
     loadState: (path) => encoder.loadTrainingState(path),
-    exportModel: async (folder) => {
-      await encoder.save(folder, { dtype: settings.exportDtype });
-      if (settings.trains.kind === 'deepPrompt') {
-        await encoder.saveTrainingState(join(folder, promptState));
-      }
-    },
+    exportModel: (folder) => encoder.save(folder, { dtype: settings.exportDtype }),
   };
   return {
     ...model,
@@ -58,25 +48,6 @@ export const openNativeModel: OpenModel = async (request) => {
     },
   };
 };
-
-/** Loads a model that a run selected, as it is used; one with a deep prompt through its base model. */
-export async function loadSelected(
-  folder: string,
-  request: Omit<ModelRequest, 'texts'>,
-): Promise<Encoder> {
-  const { compute, settings, threads, signal } = request;
-  if (settings.trains.kind !== 'deepPrompt') {
-    return Encoder.load(folder, {
-      device: compute?.device,
-      precision: 'float32',
-      threads,
-      signal,
-    });
-  }
-  const encoder = await loadTraining(request);
-  await encoder.loadTrainingState(join(folder, promptState));
-  return encoder;
-}
 
 type Heads = { readonly head: Head; readonly testHead: 'asTrained' | 'none' };
 

@@ -250,10 +250,17 @@ async function devFile({ name, path, gold }: DevSet): Promise<JsonValue> {
 }
 
 /** The files that a model's numbers come from; no path outside its folder is written down. */
-async function modelFiles({ dir, weights, dense, tokenizer }: Checkpoint): Promise<JsonValue> {
+async function modelFiles({
+  dir,
+  weights,
+  dense,
+  tokenizer,
+  deepPrompt,
+}: Checkpoint): Promise<JsonValue> {
   const paths = [
     ...weights,
     ...dense.map((module) => module.weights),
+    ...(deepPrompt === undefined ? [] : [deepPrompt.path]),
     ...(tokenizer.kind === 'tokenizerJson' ? [tokenizer.path] : [tokenizer.vocabPath]),
   ];
   const files: JsonValue[] = [];

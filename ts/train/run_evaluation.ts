@@ -8,7 +8,6 @@ import type { StsData } from '../evaluate/sts_data.js';
 import { histogram } from '../report/charts.js';
 import { scoreDevSets } from './dev_sets.js';
 import type { DevScore, DevSet } from './dev_sets.js';
-import { loadSelected } from './native_model.js';
 import type { Prepared } from './prepare.js';
 
 /** What the model was and what it became: `evaluation.json`. Correlations in [-1, 1]. */
@@ -46,13 +45,12 @@ export async function evaluateRun(options: {
   /** The selected model's folder. */
   readonly model: string;
   readonly prepared: Prepared;
-  readonly seed: number;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onScoring?: ((progress: ScoringProgress) => void) | undefined;
 }): Promise<RunEvaluation> {
-  const { model, prepared, seed, threads, signal, onScoring } = options;
-  const { checkpoint, compute, dev, recipe, test } = prepared;
+  const { model, prepared, threads, signal, onScoring } = options;
+  const { checkpoint, compute, dev, test } = prepared;
   if (dev.length === 0 && test === undefined) return { dev: [], test: null };
   const load = { device: compute.device, precision: 'float32', threads, signal } as const;
   await using before = await Encoder.load(checkpoint.dir, {
@@ -60,9 +58,7 @@ export async function evaluateRun(options: {
     pooling: checkpoint.pooling,
     head: checkpoint.head,
   });
-  const { settings } = recipe;
-  const request = { checkpoint, compute, settings, seed, threads, signal };
-  await using after = await loadSelected(model, request);
+  await using after = await Encoder.load(model, load);
   return {
     dev: await compareOnDev(dev, before, after, signal),
     test:

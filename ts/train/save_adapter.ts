@@ -1,14 +1,12 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { deepPromptFile } from '../encoder/checkpoint.js';
 import { copySafetensors, inspectSafetensors } from '../encoder/safetensors.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { runJob } from '../native.js';
 import type { NativeTrainingEncoder } from '../native.js';
 import type { Trains } from './training_options.js';
-
-/** The name under which `tools/convert.py` knows a prompt's file. */
-const promptFile = 'deep_prompt.safetensors';
 
 interface Adapted {
   readonly native: Pick<NativeTrainingEncoder, 'saveTensors'>;
@@ -26,7 +24,7 @@ export async function saveAdapter(
   signal?: AbortSignal,
 ): Promise<void> {
   if (trains.kind === 'deepPrompt') {
-    const path = join(folder, promptFile);
+    const path = join(folder, deepPromptFile);
     await runJob(signal, (token) => native.saveTensors(path, 'adapter', '', token));
   } else if (trains.kind === 'lora') {
     const rank = trains.rank ?? 16;
