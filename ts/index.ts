@@ -39,8 +39,10 @@ export type {
   GradientBatch,
   Loss,
   LossValue,
+  NoisyReference,
 } from './train/loss.js';
 export { Optimizer } from './train/optimizer.js';
+export { withDropout } from './train/session.js';
 export type { OptimizerOptions, StepOptions } from './train/optimizer.js';
 export type { TrainingCompute, TrainingOptions, Trains } from './train/training_options.js';
 export { SimgptError, errorCodes } from './errors.js';

@@ -130,6 +130,15 @@ export interface NativeAccumulateRequest {
   readonly mlmWeight: number;
 }
 
+export interface NativeExampleRequest extends Pick<
+  NativeAccumulateRequest,
+  'examples' | 'exampleIds' | 'maxTokens'
+> {
+  /** [hard negatives] the example of each, never falling. */
+  readonly owner?: Int32Array | undefined;
+  readonly step: number;
+}
+
 export type NativeAccumulateResult =
   | (NativeLossValue & {
       readonly mlmLoss: number;
@@ -167,6 +176,13 @@ export interface NativeTraining {
     request: NativeAccumulateRequest,
     token: number,
   ): Promise<NativeAccumulateResult>;
+  /** [texts, dimensions] with dropout, as `accumulate` sees the same examples at that step. */
+  embedExamples(
+    texts: Uint8Array,
+    offsets: Float64Array | BigUint64Array,
+    request: NativeExampleRequest,
+    token: number,
+  ): Promise<Float32Array | Float64Array>;
   /** `notFinite`: a parameter whose gradient holds NaN or infinity; nothing was changed then. */
   step(
     options: NativeStepOptions,

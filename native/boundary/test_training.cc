@@ -8,9 +8,11 @@
 #include "../train/draws.h"
 #include "../train/kernels.h"
 #include "../train/trainable.h"
+#include "../train/training.h"
 #include "arguments.h"
 #include "encoder_spec.h"
 #include "environment.h"
+#include "handles.h"
 #include "results.h"
 #include "training_spec.h"
 
@@ -219,6 +221,29 @@ Napi::Value train_step(const Napi::CallbackInfo& info) {
       to_result);
 }
 
+// plantValue.call(training, name, 'value' | 'gradient', index, number): Promise<void>; any number,
+// NaN and infinity among them.
+Napi::Value plant_value(const Napi::CallbackInfo& info) {
+  const auto training = std::static_pointer_cast<Training>(live_core(info, HandleKind::kTraining));
+  const std::string name = string_argument(info[0], "name");
+  const bool gradient =
+      Fields::choose<bool>(info[1], "where", {{"value", false}, {"gradient", true}});
+  const int64_t index = integer_argument(info[2], "index", 0, kMaxInteger);
+  const double number = info[3].ToNumber().DoubleValue();
+  return schedule(
+      info.Env(), 0, info.Env().Undefined(),
+      [=](const CancelToken&, const ReportProgress&) {
+        for (Parameter& parameter : training->model().parameters()) {
+          if (parameter.name != name) continue;
+          (gradient ? parameter.grad : parameter.value).view({-1})[index] = number;
+          training->model().parameters_changed();
+          return;
+        }
+        throw Error(ErrorKind::kRange, "expected the name of a parameter, received " + name);
+      },
+      [](Napi::Env env, std::monostate) { return env.Undefined(); });
+}
+
 // countTrainable(encoderSpec, trainSpec): { total, trainable }
 Napi::Value count(const Napi::CallbackInfo& info) {
   const TrainableCount counted =
@@ -288,6 +313,7 @@ Napi::Value dropout_masks(const Napi::CallbackInfo& info) {
 void define_training_test_functions(Napi::Object exports) {
   export_function<train_step>(exports, "trainStep");
   export_function<count>(exports, "countTrainable");
+  export_function<plant_value>(exports, "plantValue");
   export_function<words_of>(exports, "drawWords");
   export_function<dropout_masks>(exports, "dropoutMasks");
 }

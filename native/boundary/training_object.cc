@@ -51,6 +51,22 @@ Napi::Value accumulate(const Napi::CallbackInfo& info) {
       to_accumulate_result);
 }
 
+// embedExamples(texts, offsets, request, token): [texts, dimensions]
+Napi::Value embed_examples(const Napi::CallbackInfo& info) {
+  live_training(info);
+  const ExampleRequest request = examples_argument(info[2]);
+  const int64_t number = job_number_argument(info[3]);
+  OwnedTexts texts = texts_argument(info[0], info[1]);
+  fault(Stage::kArguments);
+  return schedule(
+      info.Env(), number, info.Env().Undefined(),
+      [training = live_training(info), request, texts = std::move(texts)](const CancelToken& cancel,
+                                                                          const ReportProgress&) {
+        return training->embed_examples(texts.view(), request, cancel);
+      },
+      [](Napi::Env env, at::Tensor&& rows) { return to_typed_array(env, std::move(rows)); });
+}
+
 // step(options, token): Promise<{ gradNorm, notFinite? }>
 Napi::Value step(const Napi::CallbackInfo& info) {
   live_training(info);
@@ -203,6 +219,7 @@ void define_training(Napi::Object exports) {
                        {"saveTensors", entry<save_tensors>},
                        {"parameter", entry<parameter>},
                        {"embed", entry<embed_texts<live_training>>},
+                       {"embedExamples", entry<embed_examples>},
                        {"tokenize", entry<tokenize_texts<live_training>>},
                        {"info", entry<describe>},
                        {"progress", entry<progress>},

@@ -24,6 +24,12 @@ MlmSpec mlm_of(const Fields& fields) {
   return mlm;
 }
 
+// Bits of unsigned integers.
+std::vector<uint32_t> example_ids_of(const Fields& fields) {
+  const auto bits = integers_argument(fields.value("exampleIds"), "exampleIds");
+  return {bits.begin(), bits.end()};
+}
+
 }  // namespace
 
 Trains trains_of(const Fields& fields) {
@@ -53,6 +59,19 @@ TrainSpec train_spec_argument(Napi::Value encoder, Napi::Value value) {
   return spec;
 }
 
+ExampleRequest examples_argument(Napi::Value value) {
+  const Fields fields(value, "request");
+  ExampleRequest request;
+  request.texts.examples = fields.integer("examples", 1, kMostCount);
+  request.texts.example_ids = example_ids_of(fields);
+  if (!fields.value("owner").IsUndefined()) {
+    request.texts.owner = integers_argument(fields.value("owner"), fields.name_of("owner"));
+  }
+  request.step = static_cast<uint32_t>(fields.integer("step", 0, 0xFFFFFFFF));
+  request.max_tokens = fields.integer("maxTokens", 0, kMostCount);
+  return request;
+}
+
 AccumulateRequest accumulate_argument(Napi::Value value, bool wide) {
   const Fields fields(value, "request");
   AccumulateRequest request;
@@ -72,10 +91,7 @@ AccumulateRequest accumulate_argument(Napi::Value value, bool wide) {
   request.losses = loss_spec_argument(fields.value("losses"));
   const OwnedLossInputs inputs = loss_inputs_argument(fields.value("inputs"));
   request.texts.owner = inputs.owner;
-  // Bits of unsigned integers.
-  for (const int32_t id : integers_argument(fields.value("exampleIds"), "exampleIds")) {
-    request.texts.example_ids.push_back(static_cast<uint32_t>(id));
-  }
+  request.texts.example_ids = example_ids_of(fields);
   request.inputs = inputs.batch(request.texts.examples, wide ? at::kDouble : at::kFloat);
   return request;
 }

@@ -14,6 +14,7 @@ Trains trains_of(const Fields& fields);
 TrainSpec train_spec_argument(Napi::Value encoder, Napi::Value value);
 
 // wide: embeddings are float64
+ExampleRequest examples_argument(Napi::Value value);
 AccumulateRequest accumulate_argument(Napi::Value value, bool wide);
 
 struct StepRequest {

@@ -74,12 +74,24 @@ void check_owner(const LossBatch& batch, const Sizes& sizes) {
   }
 }
 
+// What comes with a batch is compared, and a comparison with NaN is quietly false.
+void require_finite(const at::Tensor& values, const std::string& name) {
+  if (!values.defined()) return;
+  const at::Tensor fine = at::isfinite(values).view({values.size(0), -1}).all(1);
+  if (fine.all().item<bool>()) return;
+  const auto place = fine.logical_not().to(at::kInt).argmax().item<int64_t>();
+  refuse("expected finite " + name + ", received NaN or infinity at place " +
+         std::to_string(place));
+}
+
 void check_foreign(const at::Tensor& anchors, const at::Tensor& candidates, const Sizes& sizes,
                    const std::string& name) {
   if (!anchors.defined() || anchors.dim() != 2)
     refuse("expected " + name + " of the batch's texts");
   require_shape(anchors, {sizes.n, anchors.size(1)}, (name + ", anchors").c_str());
   require_shape(candidates, {sizes.n + sizes.h, anchors.size(1)}, (name + ", candidates").c_str());
+  require_finite(anchors, name + ", anchors");
+  require_finite(candidates, name + ", candidates");
 }
 
 void check_positive(double value, const char* name) {
@@ -97,6 +109,7 @@ void check_distillation(const DistillationLoss& loss, const LossBatch& batch, co
   check_positive(loss.teacher_temperature, "teacher temperature");
   if (loss.target == DistillationLoss::Target::kScores) {
     require_shape(batch.teacher_scores, {sizes.n + sizes.h}, "teacher scores");
+    require_finite(batch.teacher_scores, "teacher scores");
     return;
   }
   check_foreign(batch.teacher_anchors, batch.teacher_candidates, sizes, "teacher embeddings");
@@ -144,6 +157,7 @@ void check_terms(const LossSpec& spec, const LossBatch& batch, const Sizes& size
             check_exclusion({loss.above, std::nullopt}, batch, sizes);
           } else if constexpr (std::is_same_v<Kind, CoSentLoss>) {
             require_shape(batch.grades, {sizes.n}, "grades");
+            require_finite(batch.grades, "grades");
           }
         },
         term.kind);
@@ -157,7 +171,10 @@ void check_loss(const LossSpec& spec, const LossBatch& batch) {
   check_owner(batch, sizes);
   check_ids(batch.group_ids, 2 * sizes.n + sizes.h, "group_ids");
   check_ids(batch.text_ids, 2 * sizes.n + sizes.h, "text_ids");
-  if (batch.row_weights.defined()) require_shape(batch.row_weights, {sizes.n}, "row_weights");
+  if (batch.row_weights.defined()) {
+    require_shape(batch.row_weights, {sizes.n}, "row_weights");
+    require_finite(batch.row_weights, "row_weights");
+  }
   if (spec.empty()) refuse("expected at least one loss, received none");
   check_terms(spec, batch, sizes);
 }

@@ -132,6 +132,8 @@ StepResult AdamW::step(double learning_rate, std::optional<double> max_norm) {
     }
   }
   result.gradient_norm = std::sqrt(total);
+  // Finite squares whose sum is not: the norm would clip everything to zero.
+  if (!result.not_finite && !std::isfinite(total)) result.not_finite = moments_.front().name;
   if (result.not_finite) return result;
 
   ++steps_;

@@ -180,7 +180,7 @@ HiddenStates OperatorNetwork::forward(const OperatorRows& rows, const PassDraws&
     cancel.poll();
     states.push_back(layer(states.back(), pass, i));
   }
-  return {states.back(), states[1], states[states.size() - 2]};
+  return {states.back(), states[1], states[states.size() - 2], states[0]};
 }
 
 at::Tensor OperatorNetwork::pool(const HiddenStates& states, const OperatorRows& rows) const {
@@ -191,6 +191,8 @@ at::Tensor OperatorNetwork::pool(const HiddenStates& states, const OperatorRows&
       part = (part + pool_one(states.first, rows, pooling)) / 2;
     } else if (pooling == Pooling::kLastTwoMean) {
       part = (part + pool_one(states.before_last, rows, pooling)) / 2;
+    } else if (pooling == Pooling::kEmbeddingLastMean) {
+      part = (part + pool_one(states.embedding, rows, pooling)) / 2;
     }
     parts.push_back(part);
   }

@@ -15,7 +15,7 @@
 namespace simgpt {
 namespace {
 
-constexpr int64_t kMostHardNegatives = 253;  // roles are bytes: anchor, positive, then these
+constexpr size_t kMostHardNegatives = 254;  // roles are bytes: anchor, positive, then these
 
 // Examples whose rows of a matrix hold NaN or infinity.
 std::vector<int64_t> bad_rows(const at::Tensor& rows) {
@@ -103,20 +103,15 @@ TokenBatch Training::tokenize(const PackedTexts& texts, bool truncate, bool add_
   return tokenizer_->encode(texts, limit, add_special_tokens, thread_count(), cancel);
 }
 
-TrainRows Training::rows_of(const PackedTexts& texts, const AccumulateRequest& request,
-                            AccumulateOutcome& outcome, const CancelToken& cancel) const {
-  const TrainingTexts& plan = request.texts;
+TrainRows Training::rows_of(const PackedTexts& texts, const TrainingTexts& plan, int64_t max_tokens,
+                            const CancelToken& cancel) const {
   const auto n = static_cast<size_t>(plan.examples);
   if (plan.example_ids.size() != n || texts.count != 2 * n + plan.owner.size()) {
     throw Error(ErrorKind::kRange, "expected as many texts and ids as examples have");
   }
   const int64_t most = model_->spec().encoder.max_tokens;
-  const int64_t limit = request.max_tokens > 0 ? std::min(request.max_tokens, most) : most;
+  const int64_t limit = max_tokens > 0 ? std::min(max_tokens, most) : most;
   TrainRows rows{tokenizer_->encode(texts, limit, true, thread_count(), cancel), {}, {}};
-  for (size_t i = 0; i < texts.count; ++i) {
-    const int32_t length = rows.tokens.cu_seqlens[i + 1] - rows.tokens.cu_seqlens[i];
-    outcome.truncated += length < rows.tokens.full_lengths[i];
-  }
   for (const uint8_t role : {0, 1}) {
     rows.example_ids.insert(rows.example_ids.end(), plan.example_ids.begin(),
                             plan.example_ids.end());
@@ -125,8 +120,8 @@ TrainRows Training::rows_of(const PackedTexts& texts, const AccumulateRequest& r
   for (size_t h = 0, place = 0; h < plan.owner.size(); ++h) {
     const auto owner = static_cast<size_t>(plan.owner[h]);
     place = h > 0 && plan.owner[h] == plan.owner[h - 1] ? place + 1 : 0;
-    if (owner >= n || place > kMostHardNegatives) {
-      throw Error(ErrorKind::kRange, "expected at most 253 hard negatives of one example");
+    if (owner >= n || place >= kMostHardNegatives) {
+      throw Error(ErrorKind::kRange, "expected at most 254 hard negatives of one example");
     }
     rows.example_ids.push_back(plan.example_ids[owner]);
     rows.roles.push_back(static_cast<uint8_t>(2 + place));
@@ -137,7 +132,11 @@ TrainRows Training::rows_of(const PackedTexts& texts, const AccumulateRequest& r
 AccumulateOutcome Training::accumulate(const PackedTexts& texts, const AccumulateRequest& request,
                                        const CancelToken& cancel) {
   AccumulateOutcome outcome;
-  const TrainRows rows = rows_of(texts, request, outcome, cancel);
+  const TrainRows rows = rows_of(texts, request.texts, request.max_tokens, cancel);
+  for (size_t i = 0; i < texts.count; ++i) {
+    const int32_t length = rows.tokens.cu_seqlens[i + 1] - rows.tokens.cu_seqlens[i];
+    outcome.truncated += length < rows.tokens.full_lengths[i];
+  }
   LossSpec losses = request.losses;
   if (request.learned_temperature) {
     learn_temperature(*request.learned_temperature);
@@ -171,6 +170,9 @@ AccumulateOutcome Training::accumulate(const PackedTexts& texts, const Accumulat
   } catch (const Stopped&) {
     zero_gradients();
     return outcome;
+  } catch (...) {
+    zero_gradients();  // the temperature's too
+    throw;
   }
   if (!std::isfinite(outcome.mlm_loss)) {
     outcome.not_finite = NotFinite{"loss of masked language modelling", {}};
@@ -179,6 +181,12 @@ AccumulateOutcome Training::accumulate(const PackedTexts& texts, const Accumulat
   }
   if (log_temperature_) log_temperature_->grad.add_(outcome.loss.d_log_temperature);
   return outcome;
+}
+
+Parameter Training::learned_temperature(double initial) {
+  const auto scalar = at::TensorOptions().dtype(at::kDouble);
+  return {"log_temperature", at::full({}, std::log(initial), scalar), at::zeros({}, scalar), true,
+          false};
 }
 
 double Training::temperature() const {
@@ -193,9 +201,7 @@ void Training::learn_temperature(const std::pair<double, double>& range) {
     throw Error(ErrorKind::kRange,
                 "expected a learned temperature from the first step on, received one later");
   }
-  const auto scalar = at::TensorOptions().dtype(at::kDouble);
-  log_temperature_ = Parameter{"log_temperature", at::full({}, std::log(range.first), scalar),
-                               at::zeros({}, scalar), true, false};
+  log_temperature_ = learned_temperature(range.first);
 }
 
 void Training::zero_gradients() {
@@ -242,12 +248,21 @@ EmbedResult Training::embed(const PackedTexts& texts, const EmbedOptions& option
     result.token_counts.push_back(rows.tokens.cu_seqlens[i + 1] - rows.tokens.cu_seqlens[i]);
     result.truncated.push_back(result.token_counts[i] < rows.tokens.full_lengths[i]);
   }
-  at::Tensor embeddings = model_->embed(rows, std::nullopt, options.batch_tokens, cancel);
+  at::Tensor embeddings = texts.count == 0
+                              ? at::empty({0, width}, at::kFloat)
+                              : model_->embed(rows, std::nullopt, options.batch_tokens, cancel);
   if (options.dimensions > 0) embeddings = embeddings.narrow(1, 0, options.dimensions).clone();
   if (options.normalize) normalize_rows(embeddings);
   result.embeddings = embeddings.contiguous();
   if (progress) progress(static_cast<int64_t>(texts.count), static_cast<int64_t>(texts.count));
   return result;
+}
+
+at::Tensor Training::embed_examples(const PackedTexts& texts, const ExampleRequest& request,
+                                    const CancelToken& cancel) {
+  const TrainRows rows = rows_of(texts, request.texts, request.max_tokens, cancel);
+  const DropoutKey key{model_->spec().seed, request.step};
+  return model_->embed(rows, key, 0, cancel).contiguous();
 }
 
 int64_t Training::memory_bytes() const {

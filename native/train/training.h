@@ -36,6 +36,13 @@ struct AccumulateRequest {
   double mlm_weight = 0;
 };
 
+// Texts whose embeddings are wanted as training sees them.
+struct ExampleRequest {
+  TrainingTexts texts;
+  uint32_t step = 0;
+  int64_t max_tokens = 0;  // as in AccumulateRequest
+};
+
 // A value that is no number, and the examples it belongs to.
 struct NotFinite {
   std::string tensor;
@@ -65,6 +72,10 @@ class Training {
 
   EmbedResult embed(const PackedTexts& texts, const EmbedOptions& options,
                     const CancelToken& cancel, const ProgressFn& progress);
+  // [texts, dimensions] with the dropout of that step, the head in training among it: what a
+  // reference encoder in training mode gives (METHODS D4).
+  at::Tensor embed_examples(const PackedTexts& texts, const ExampleRequest& request,
+                            const CancelToken& cancel);
   TokenBatch tokenize(const PackedTexts& texts, bool truncate, bool add_special_tokens,
                       const CancelToken& cancel) const;
 
@@ -82,11 +93,12 @@ class Training {
   int64_t memory_bytes() const;
 
  private:
-  TrainRows rows_of(const PackedTexts& texts, const AccumulateRequest& request,
-                    AccumulateOutcome& outcome, const CancelToken& cancel) const;
+  // max_tokens 0: the model's
+  TrainRows rows_of(const PackedTexts& texts, const TrainingTexts& plan, int64_t max_tokens,
+                    const CancelToken& cancel) const;
   AdamW& optimizer(const AdamWOptions& options);
   void learn_temperature(const std::pair<double, double>& range);
-  void keep_temperature_in_range();
+  static Parameter learned_temperature(double initial);
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::unique_ptr<TrainableModel> model_;

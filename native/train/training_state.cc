@@ -88,12 +88,13 @@ void Training::load_state(const std::string& path, const CancelToken& cancel) {
   check_format(file);
   const int64_t steps = count_of(file, "steps");
   const std::string learned = std::string(kParts[0]) + "log_temperature";
-  if (file.find(learned) != nullptr && !log_temperature_) learn_temperature({1, 0});
   std::vector<Parameter> trained;
   for (const Parameter& parameter : model_->parameters()) {
     if (parameter.trainable) trained.push_back(parameter);
   }
-  if (log_temperature_) trained.push_back(*log_temperature_);
+  std::optional<Parameter> temperature = log_temperature_;
+  if (file.find(learned) != nullptr && !temperature) temperature = learned_temperature(1);
+  if (temperature) trained.push_back(*temperature);
   const size_t parts = steps > 0 ? 3 : 1;
   if (file.tensors().size() != parts * trained.size()) {
     refuse(file, std::to_string(parts * trained.size()) + " tensors, received " +
@@ -107,6 +108,7 @@ void Training::load_state(const std::string& path, const CancelToken& cancel) {
     }
   }
   for (size_t i = 0; i < trained.size(); ++i) trained[i].value.copy_(read[0][i]);
+  log_temperature_ = temperature;
   optimizer_.reset();
   if (steps > 0) {
     AdamW& moments = optimizer({});

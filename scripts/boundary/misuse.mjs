@@ -3,9 +3,15 @@
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { SimgptError, encoderSpec, errorOf, loadModule, seededRandom } from './harness.mjs';
+import {
+  exampleRequest,
+  trainRequest,
+  trainSpec,
+  trainStep,
+  trainedSpec,
+} from './training_scene.mjs';
 
 function detached(Type = Uint8Array) {
   const array = new Type(8);
@@ -30,46 +36,6 @@ const objects = ['object', 'detached', 'shared'];
 const texts = () => [new Uint8Array([97, 98]), new Float64Array([0, 1, 2])];
 const tokens = () => [new Int32Array([1, 2]), new Int32Array([0, 1, 2])];
 
-const trainSpec = {
-  trains: 'all',
-  freshHead: false,
-  headWhenEvaluating: true,
-  initializerRange: 0.02,
-  hiddenDropout: 0,
-  attentionDropout: 0,
-  promptLength: 0,
-  promptProjection: 0,
-  loraRank: 4,
-  loraAlpha: 8,
-  seed: 0,
-};
-const trainStep = { learningRate: 0.1, weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-const trainRequest = {
-  examples: 1,
-  exampleIds: Int32Array.of(0),
-  losses: [{ kind: 'infoNce', weight: 1, temperature: 1, learnsTemperature: false }],
-  inputs: {},
-  dropout: false,
-  maxTokens: 0,
-  chunkTokens: 0,
-  mlmWeight: 0,
-};
-Object.assign(trainRequest.losses[0], { hardNegativeWeight: 0, symmetricWeight: 0 });
-// A model there really is: training has no stand-in.
-const trainedModel = fileURLToPath(new URL('../../test/golden/bert-erf/', import.meta.url));
-const trainedSpec = {
-  ...encoderSpec,
-  config: {
-    ...encoderSpec.config,
-    vocabSize: 54,
-    hiddenSize: 24,
-    layerCount: 3,
-    intermediateSize: 40,
-    maxPositions: 40,
-  },
-  tokenizer: { kind: 'tokenizerJson', path: join(trainedModel, 'tokenizer.json') },
-  weights: [join(trainedModel, 'model.safetensors')],
-};
 const lossRows = () => ({
   examples: 1,
   anchors: new Float32Array([1, 2]),
@@ -98,6 +64,7 @@ const trainingMethods = {
   embed: { args: () => [...texts(), {}, 1, undefined], fine: [[], [], objects, [], []] },
   tokenize: { args: () => [...texts(), {}, 1], fine: [[], [], objects, []] },
   accumulate: { args: () => [...texts(), trainRequest, 1], fine: [[], [], [], []] },
+  embedExamples: { args: () => [...texts(), exampleRequest, 1], fine: [[], [], [], []] },
   step: { args: () => [trainStep, 1], fine: [[], []] },
   saveState: { args: () => ['/no/folder/file', 1], fine: [['string'], []] },
   loadState: { args: () => ['/no/file', 1], fine: [['string'], []] },
@@ -160,6 +127,7 @@ const others = [
   'trainStep',
   'countTrainable',
   'drawWords',
+  'plantValue',
 ];
 
 /** Handles in each state; `release` ends them. */

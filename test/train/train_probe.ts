@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { readCheckpoint } from '#dist/encoder/checkpoint.js';
 import type { CheckpointOptions } from '#dist/encoder/checkpoint.js';
 import type { NativeEncoderSpec } from '#dist/native.js';
+import type { NativeTraining } from '#dist/native_training.js';
 import { loadTestModule } from '../native/test_module.js';
 import type { TestModule } from '../native/test_module.js';
 import { repoRoot } from '../shared_data.js';
@@ -84,6 +85,14 @@ interface TrainingModule extends TestModule {
     spec: NativeEncoderSpec,
     train: TrainSettings,
   ): { readonly total: number; readonly trainable: number };
+  /** NaN and infinity too, in a parameter's values or gradient. */
+  readonly plantValue: (
+    this: NativeTraining,
+    name: string,
+    where: 'value' | 'gradient',
+    index: number,
+    number: number,
+  ) => Promise<void>;
   drawWords(draw: Readonly<Record<string, number | boolean>>): Int32Array;
   /** 1 where an element is kept, 0 where it is dropped; [rows, count] each. */
   dropoutMasks(

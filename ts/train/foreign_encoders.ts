@@ -2,8 +2,9 @@ import { Encoder } from '../encoder/encoder.js';
 import type { SentenceEmbeddings, SentenceEncoder } from '../encoder/sentence_encoder.js';
 import { SimgptError } from '../errors.js';
 import { distinctRows, encodeTexts } from '../evaluate/encode_texts.js';
-import type { Loss, MatryoshkaLoss } from './loss.js';
+import type { Loss, MatryoshkaLoss, NoisyReference } from './loss.js';
 import type { LossSettings } from './loss_schema.js';
+import { withDropout } from './session.js';
 import type { ModelRequest } from './trainable.js';
 
 /** The encoders that a recipe's losses ask, opened for one run. */
@@ -15,31 +16,39 @@ export interface ForeignEncoders extends AsyncDisposable {
 /** Vectors of a teacher are kept for the whole data up to this many texts. */
 const keptTexts = 1_000_000;
 
+type Reference = SentenceEncoder | NoisyReference;
+
 /**
  * Opens what tells false negatives and what is learned from. The teacher's vectors are computed once
- * and in one order, so that a resumed run learns from the same bits. Throws `unsupported` for a
- * reference with dropout.
+ * and in one order, so that a resumed run learns from the same bits.
  */
 export async function openForeignEncoders(request: ModelRequest): Promise<ForeignEncoders> {
-  const { compute, settings, signal, threads } = request;
-  if (settings.reference?.dropout === true) {
-    throw new SimgptError(
-      'unsupported',
-      'expected a reference encoder without dropout, received dropout: true: encoders compute ' +
-        'without it; set reference={"dropout":false}',
-    );
-  }
-  const load = { device: compute?.device, precision: 'float32', threads, signal } as const;
-  const { reference: found } = request;
-  const reference =
-    found === undefined
-      ? undefined
-      : await Encoder.load(found.dir, { ...load, pooling: found.pooling, head: found.head });
+  const { settings } = request;
+  const encoder = await openReference(request);
+  const noisy = settings.reference?.dropout === true;
+  const reference = encoder !== undefined && noisy ? withDropout(encoder) : encoder;
   const teacher = await openTeacher(request);
   return {
     losses: settings.losses.map((loss) => withEncoders(loss, reference, teacher)),
-    [Symbol.asyncDispose]: async () => reference?.dispose(),
+    [Symbol.asyncDispose]: async () => encoder?.dispose(),
   };
+}
+
+async function openReference(request: ModelRequest): Promise<Encoder | undefined> {
+  const { reference: found, compute, settings, seed, threads, signal } = request;
+  if (found === undefined) return undefined;
+  const { pooling, head } = found;
+  const device = compute?.device;
+  const load = { pooling, head, device, precision: 'float32', threads, signal } as const;
+  if (settings.reference?.dropout !== true) return Encoder.load(found.dir, load);
+  return Encoder.load(found.dir, {
+    ...load,
+    // Nothing of it is updated; biases are the least that has gradients.
+    trains: { kind: 'bitFit' },
+    trainingTokens: settings.maxTokens ?? undefined,
+    // Masks of its own, not those of the model that is trained.
+    seed: Number.MAX_SAFE_INTEGER - seed,
+  });
 }
 
 async function openTeacher({
@@ -94,7 +103,7 @@ function pick(
 
 function withEncoders(
   loss: LossSettings,
-  reference: SentenceEncoder | undefined,
+  reference: Reference | undefined,
   teacher: SentenceEncoder | undefined,
 ): Loss {
   if (loss.kind !== 'matryoshka') return plainWithEncoders(loss, reference, teacher);
@@ -104,7 +113,7 @@ function withEncoders(
 
 function plainWithEncoders(
   loss: Exclude<LossSettings, { kind: 'matryoshka' }>,
-  reference: SentenceEncoder | undefined,
+  reference: Reference | undefined,
   teacher: SentenceEncoder | undefined,
 ): MatryoshkaLoss['losses'][number] {
   switch (loss.kind) {

@@ -1,6 +1,12 @@
 import type { SentenceEncoder } from '../encoder/sentence_encoder.js';
 import type { NativeLossInputs } from '../native_training.js';
-import type { ExampleBatch, ForeignEmbeddings, GradientBatch, Loss } from './loss.js';
+import type {
+  ExampleBatch,
+  ForeignEmbeddings,
+  GradientBatch,
+  Loss,
+  NoisyReference,
+} from './loss.js';
 
 /** A batch as the addon takes it. */
 export interface FlatBatch {
@@ -143,7 +149,7 @@ function foreignInputs({ referenceEmbeddings, teacherEmbeddings }: GradientBatch
   };
 }
 
-function single(name: string, encoders: readonly (SentenceEncoder | undefined)[]) {
+function single<Foreign>(name: string, encoders: readonly (Foreign | undefined)[]) {
   const found = new Set(encoders.filter((encoder) => encoder !== undefined));
   if (found.size > 1) throw new RangeError(`expected one ${name} for all losses, received several`);
   return [...found][0];
@@ -160,14 +166,35 @@ async function foreignRows(encoder: SentenceEncoder, batch: FlatBatch, signal?: 
     const from = places.get(text)! * width;
     rows.set(embeddings.subarray(from, from + width), row * width);
   }
-  const cut = batch.examples * width;
-  return { anchors: rows.subarray(0, cut).slice(), candidates: rows.slice(cut) };
+  return splitRows(rows, batch);
 }
 
-/** The batch with the vectors of the encoders that its losses ask. */
+/** As they are drawn: equal texts in two places have masks of their own. */
+async function noisyRows(
+  reference: NoisyReference,
+  batch: FlatBatch,
+  step: number,
+  signal?: AbortSignal,
+) {
+  const { texts, examples, exampleIds } = batch;
+  const { owner } = batch.inputs;
+  const asked = { texts, examples, exampleIds, owner, step };
+  return splitRows(await reference.embedExamples(asked, signal), batch);
+}
+
+function splitRows(rows: Float32Array, { examples, texts }: FlatBatch) {
+  const cut = (rows.length / texts.length) * examples;
+  return { anchors: rows.slice(0, cut), candidates: rows.slice(cut) };
+}
+
+/**
+ * The batch with the vectors of the encoders that its losses ask. `stepNow`: what a reference's
+ * dropout draws by.
+ */
 export async function askForeignEncoders(
   batch: FlatBatch,
   losses: readonly Loss[],
+  stepNow: () => Promise<number>,
   signal?: AbortSignal,
 ): Promise<NativeLossInputs> {
   const all = losses.flatMap((loss) => (loss.kind === 'matryoshka' ? loss.losses : [loss]));
@@ -184,7 +211,10 @@ export async function askForeignEncoders(
   );
   let { inputs } = batch;
   if (reference !== undefined) {
-    const { anchors, candidates } = await foreignRows(reference, batch, signal);
+    const { anchors, candidates } =
+      'embedExamples' in reference
+        ? await noisyRows(reference, batch, await stepNow(), signal)
+        : await foreignRows(reference, batch, signal);
     inputs = { ...inputs, referenceAnchors: anchors, referenceCandidates: candidates };
   }
   if (teacher !== undefined) {

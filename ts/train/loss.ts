@@ -15,6 +15,23 @@ export type Loss =
   | DistillationLoss
   | MatryoshkaLoss;
 
+/**
+ * A reference encoder whose dropout stays on, as released MultiCSR has it (METHODS D4): `withDropout`
+ * makes one. It sees a batch's examples, whose masks follow from step, example and place.
+ */
+export interface NoisyReference {
+  readonly embedExamples: (
+    batch: {
+      readonly texts: readonly string[];
+      readonly examples: number;
+      readonly exampleIds: Int32Array;
+      readonly owner?: Int32Array | undefined;
+      readonly step: number;
+    },
+    signal?: AbortSignal,
+  ) => Promise<Float32Array>;
+}
+
 interface Weighted {
   /** Factor in the sum of losses, > 0. Default 1. */
   readonly weight?: number | undefined;
@@ -26,7 +43,7 @@ interface Weighted {
  */
 export interface FalseNegativeExclusion {
   /** Without gradient; called for the batch's texts. Absent: the batch's `referenceEmbeddings`. */
-  readonly reference?: SentenceEncoder | undefined;
+  readonly reference?: SentenceEncoder | NoisyReference | undefined;
   /** Drop where the reference cosine of anchor and candidate is above this. */
   readonly above?: number | undefined;
   /** Drop where it is above that of anchor and positive less this. */
@@ -71,7 +88,7 @@ export interface MultiCsrLoss extends Weighted {
   /** Default 0.05. */
   readonly temperature?: number | undefined;
   /** As in `FalseNegativeExclusion`; the paper takes unsupervised SimCSE of the same backbone. */
-  readonly reference?: SentenceEncoder | undefined;
+  readonly reference?: SentenceEncoder | NoisyReference | undefined;
   /** Reference cosine above which a candidate is dropped. Default 0.95. */
   readonly above?: number | undefined;
   /**

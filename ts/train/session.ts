@@ -12,7 +12,14 @@ import type { NativeTrainingEncoder } from '../native.js';
 import type { NativeAccumulateResult, NativeStepOptions } from '../native_training.js';
 import { askForeignEncoders, flattenBatch } from './gradient_batch.js';
 import type { FlatBatch } from './gradient_batch.js';
-import type { AccumulateOptions, ExampleBatch, GradientBatch, Loss, LossValue } from './loss.js';
+import type {
+  AccumulateOptions,
+  ExampleBatch,
+  GradientBatch,
+  Loss,
+  LossValue,
+  NoisyReference,
+} from './loss.js';
 import { learnedTemperature, toNativeLosses } from './native_loss.js';
 import { saveAdapter } from './save_adapter.js';
 import type { Trains } from './training_options.js';
@@ -95,11 +102,12 @@ export async function accumulate(
   const { bytes, offsets } = packTexts(flat.texts, {
     lowercase: session.checkpoint.lowercaseText,
   });
+  const stepNow = async (): Promise<number> => step ?? (await session.native.progress()).steps;
   const request = {
     examples: flat.examples,
     exampleIds: flat.exampleIds,
     losses: nativeLosses,
-    inputs: await askForeignEncoders(flat, list, signal),
+    inputs: await askForeignEncoders(flat, list, stepNow, signal),
     learnedTemperature: learnedTemperature(list),
     step,
     dropout: options.withoutDropout !== true,
@@ -109,7 +117,10 @@ export async function accumulate(
   };
   const result = await runJob(signal, (token) =>
     session.native.accumulate(bytes, offsets, request, token),
-  );
+  ).catch((error: unknown) => {
+    session.waiting = [];
+    throw error;
+  });
   session.step = step;
   if (result.notFinite !== undefined) {
     session.waiting = [];
@@ -122,6 +133,24 @@ export async function accumulate(
   }
   session.waiting = [...session.waiting, ...flat.names];
   return lossValue(result, mlmWeight);
+}
+
+/**
+ * An encoder loaded with `trains` as a reference whose dropout stays on (METHODS D4). Its masks are
+ * functions of its own seed, the step and the example. Throws TypeError without `trains`.
+ */
+export function withDropout(encoder: object): NoisyReference {
+  const session = sessionOf(encoder);
+  return {
+    embedExamples: async ({ texts, ...asked }, signal) => {
+      const { bytes, offsets } = packTexts(texts, { lowercase: session.checkpoint.lowercaseText });
+      const request = { ...asked, maxTokens: session.trainingTokens ?? 0 };
+      const rows = await runJob(signal, (token) =>
+        session.native.embedExamples(bytes, offsets, request, token),
+      );
+      return Float32Array.from(rows);
+    },
+  };
 }
 
 /** One optimizer step; resolves to the gradient's norm before clipping. */
@@ -167,7 +196,14 @@ export async function saveSession(
       await runJob(signal, (token) => native.saveTensors(module.weights, 'weights', prefix, token));
     }
     const head = testHead === 'none' ? 'none' : checkpoint.head;
-    const trained: Checkpoint = { ...checkpoint, weights: [weights], dense, head };
+    // What is trained of a prompt is written beside the weights.
+    const trained: Checkpoint = {
+      ...checkpoint,
+      weights: [weights],
+      dense,
+      head,
+      deepPrompt: undefined,
+    };
     await exportCheckpoint(trained, path, {
       signal,
       dtype,
