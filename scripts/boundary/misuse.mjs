@@ -128,6 +128,7 @@ const others = [
   'countTrainable',
   'drawWords',
   'plantValue',
+  'dropoutMasks',
 ];
 
 /** Handles in each state; `release` ends them. */

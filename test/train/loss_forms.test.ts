@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import type { Loss } from '#dist/train/loss.js';
-import { computeLossOf, distance, furnishedCase, gradientOf } from './loss_case.js';
-import type { RandomShape } from './loss_case.js';
+import { computeLossOf, distance, furnishedCase, gradientOf, randomRows } from './loss_case.js';
+import type { LossCase, RandomShape } from './loss_case.js';
 
 // Sizes that no tile divides; two panels and three tiles at the largest.
 const shapes: readonly RandomShape[] = [1, 31, 257].flatMap((examples) =>
@@ -79,6 +79,65 @@ describe('the fused form equals float64 as nearly as plain float32 does', () => 
             `${where}: ${fused.dLogTemperature}, ${exact.dLogTemperature}`,
           );
           assert.ok(distance(fused.rowLosses, exact.rowLosses, 1e-3) <= 10 * tolerance, where);
+        }
+      }
+    });
+  }
+});
+
+type Rows = Pick<LossCase, 'anchors' | 'positives' | 'hardNegatives'>;
+
+/** A fixed random direction of a case's rows. */
+function directionOf({ anchors, positives, hardNegatives }: Rows): Rows {
+  return {
+    anchors: randomRows(77, 1, anchors.length),
+    positives: randomRows(77, 2, positives.length),
+    hardNegatives: hardNegatives && randomRows(77, 3, hardNegatives.length),
+  };
+}
+
+function moved(given: LossCase, along: Rows, by: number): LossCase {
+  const move = (values: Float64Array, direction: Float64Array): Float64Array =>
+    values.map((value, i) => value + by * direction[i]!);
+  return {
+    ...given,
+    anchors: move(given.anchors, along.anchors),
+    positives: move(given.positives, along.positives),
+    hardNegatives: given.hardNegatives && move(given.hardNegatives, along.hardNegatives!),
+  };
+}
+
+const inOneList = ({ anchors, positives, hardNegatives = new Float64Array(0) }: Rows) =>
+  Float64Array.of(...anchors, ...positives, ...hardNegatives);
+
+describe('float64 gradients match central differences at every shape and temperature', () => {
+  // The hinge within the matryoshka has corners, which a difference may step over.
+  for (const [name, loss] of plain.slice(0, -1)) {
+    test(name, async () => {
+      for (const shape of shapes) {
+        const given = furnishedCase({ ...shape, width: 12 });
+        const large = shape.examples > 100;
+        if (large && shape.hardNegatives > 1) continue;
+        for (const temperature of large ? [0.05] : [1, 0.05, 0.01]) {
+          const exact = await computeLossOf(loss(temperature), given, 'float64');
+          const step = 1e-7;
+          const along = directionOf(given);
+          const direction = inOneList(along);
+          const expected = inOneList(exact).reduce(
+            (sum, slope, i) => sum + slope * direction[i]!,
+            0,
+          );
+          const [above, below] = await Promise.all(
+            [step, -step].map((by) =>
+              computeLossOf(loss(temperature), moved(given, along, by), 'float64'),
+            ),
+          );
+          const slope = (above!.value - below!.value) / (2 * step);
+          // Rounding of the values over the step, and the third derivative, which a low temperature
+          // makes large.
+          const allowed = 1e-7 * Math.max(1, exact.value) + 1e-5 * Math.abs(slope) + 1e-6;
+          const where = `${JSON.stringify(shape)}, temperature ${temperature}`;
+          assert.ok(Math.abs(slope - expected) <= allowed, `${where}: ${slope}, ${expected}`);
         }
       }
     });

@@ -133,7 +133,15 @@ async function checkpointNames(folder: string): Promise<readonly string[]> {
 /** The counters alone; undefined where they are missing or damaged. */
 async function readState(path: string): Promise<StoredState | undefined> {
   const file = await readJsonFile(join(path, stateFile)).catch(absentOrDamaged);
-  return file?.fields['formatVersion'] === 1 ? (file.fields as unknown as StoredState) : undefined;
+  if (file === undefined) return undefined;
+  // Whole or damaged: a record that is cut or changed is no checkpoint.
+  const { formatVersion, step, evaluatedStep, training, metrics } =
+    file.fields as Partial<StoredState>;
+  const counts = [step, evaluatedStep].every(Number.isSafeInteger);
+  const named = typeof training === 'object' && typeof metrics === 'object';
+  return formatVersion === 1 && counts && named
+    ? (file.fields as unknown as StoredState)
+    : undefined;
 }
 
 function absentOrDamaged(error: unknown): undefined {
