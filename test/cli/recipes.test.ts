@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { repoRoot } from '../shared_data.js';
@@ -146,4 +146,21 @@ test('grade prints what each curation rule would leave', async (t) => {
   const { code, stderr } = await runSimgpt(args, { cwd, env });
   assert.equal(code, 0, stderr);
   assert.match(stderr, /^default {3}positive >= 3, .* 3 +100\.0 %$/m);
+});
+
+test('E5 without filters of ours keeps what is taken for a refusal, and tells what a limit buys', async (t) => {
+  const cwd = await temporaryFolder(t);
+  // Every answer of the rehearsal is a refusal by this file of phrases.
+  await mkdir(join(cwd, 'mine/refusals'), { recursive: true });
+  const phrases = { language: 'en', openings: [], mentions: [], certain: ['s1'] };
+  await writeFile(join(cwd, 'mine/refusals/en.json'), JSON.stringify(phrases));
+  const args = ['generate', 'e5', ...rehearsal, '--set', 'groups=sts', '--no-report'];
+  const run = [...args, '--templates', 'mine', '--set', 'examples=6', '--output', 'run'];
+  const ours = await runSimgpt(run, { cwd, env });
+  assert.equal(ours.code, 3, ours.stderr);
+  assert.match(ours.stderr, /^0 rows of 6 in run\/data\.jsonl\ndropped.*refusal 6\n/);
+  const released = await runSimgpt([...run, '--set', 'filters=released'], { cwd, env });
+  assert.match(released.stderr, /^[56] rows of 6 in run\/data\.jsonl\n/);
+  const limited = await runSimgpt([...args, '--limit', '2', '--output', 'few'], { cwd, env });
+  assert.match(limited.stderr, /first 2 rows of a run of 1000: .*\(--set examples=2 asks for 2/);
 });

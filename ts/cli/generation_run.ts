@@ -1,6 +1,7 @@
 // One run of a recipe from the command line: what it prints, and its exit code.
 import type { GenerateOptions, GenerateResult } from '../generate/generate.js';
 import type { PriceTable } from '../generate/prices.js';
+import type { Recipe } from '../generate/recipe.js';
 import { estimateReady, readyRun, startRun } from '../generate/run_recipe.js';
 import type { ReadyRun } from '../generate/run_recipe.js';
 import { exitCodes } from './exit_codes.js';
@@ -24,6 +25,7 @@ export async function runGeneration(
   const isEstimate = flags.dryRun === true;
   await using ready = await readyRun(recipeName, flags, { isEstimate });
   const { run } = ready;
+  if (flags.limit !== undefined) warnOfLimit(run.recipe, flags.limit);
   if (isEstimate) {
     await printEstimate(ready, flags);
     return undefined;
@@ -90,6 +92,16 @@ async function printEstimate(ready: ReadyRun, flags: GenerationFlags): Promise<v
   const { prompts, ...counts } = estimate;
   if (flags.json === true) await printJson({ ...counts, prompts });
   else await printResult(describeEstimate(estimate, ready.run.plan.model, prices));
+}
+
+/** A recipe without an input buys anchors or tasks for all it is asked for, whatever the limit. */
+function warnOfLimit({ input, settings }: Recipe, limit: number): void {
+  const name = ['examples', 'anchors'].find((one) => Object.hasOwn(settings, one));
+  if (input !== 'none' || name === undefined || Number(settings[name]) <= limit) return;
+  notice(
+    `--limit keeps the first ${limit} rows of a run of ${settings[name]}: what they are made from is ` +
+      `bought for all of them (--set ${name}=${limit} asks for ${limit} in all)`,
+  );
 }
 
 function notice(sentence: string): void {

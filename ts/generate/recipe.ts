@@ -84,6 +84,8 @@ export interface Recipe {
   readonly settings: Readonly<Record<string, string>>;
   /** The weights that slots are drawn by, as in `CallKey`; uniform unless given. */
   readonly slotWeights?: string;
+  /** How rows are filtered where the run does not say; refusals are looked for unless told not to. */
+  readonly filters?: { readonly nearDuplicates?: number; readonly refusals?: boolean };
   readonly before: readonly RecipeStage<IntermediateRow>[];
   readonly last: RecipeStage<Example>;
 }

@@ -100,13 +100,21 @@ export async function startRun(
   { signal, onProgress, onNotice = () => {} }: Watch,
 ): Promise<GenerateResult> {
   const server = await serverOf(settings);
-  const [{ generate }, { systemClock }] = await Promise.all([
+  // What the run says comes first, and is among its filters already.
+  const near =
+    settings.nearDuplicates === undefined ? run.recipe.filters?.nearDuplicates : undefined;
+  const [{ generate }, { systemClock }, { nearDuplicateRows }] = await Promise.all([
     import('./generate.js'),
     import('./clock.js'),
+    import('./near_duplicate_rows.js'),
   ]);
   return generate({
     ...run,
-    filters: () => [...likeness.filters(), ...(scan?.filters() ?? [])],
+    filters: () => [
+      ...(near === undefined ? [] : [nearDuplicateRows(near)]),
+      ...likeness.filters(),
+      ...(scan?.filters() ?? []),
+    ],
     maxSourceShare: settings.maxSourceShare,
     otherFiles: otherFilesOf(settings, scan),
     folder: settings.output,
@@ -164,7 +172,7 @@ async function prepareRun(
   ]);
   const folder = settings.templates === undefined ? {} : { folder: settings.templates };
   const templates = await loadTemplates(folder);
-  const refusals = await loadRefusals(folder);
+  const phrases = await loadRefusals(folder);
   const given = settings.set === undefined ? {} : { settings: settings.set };
   const personas = await personasFor(recipeName, settings);
   const recipe = recipeByName(recipeName, {
@@ -176,6 +184,7 @@ async function prepareRun(
     findCharacters,
   });
   const input = await inputOf(recipe, settings);
+  const refusals = recipe.filters?.refusals === false ? [] : phrases;
   const slotWeights = settings.slotWeights ?? recipe.slotWeights ?? null;
   const plan = {
     recipe: recipe.name,

@@ -242,3 +242,15 @@ test('characters are drawn by the id of the passage alone, or found by the calle
   assert.throws(() => qwen3({ characters: 'nearest' }), /expected an encoder \(--model\)/);
   assert.throws(() => qwen3({}, { personas: ['A'] }), /expected 5 personas or more/);
 });
+
+test('e5 drops near rows and refusals, or what the paper drops alone', () => {
+  const [ours, released] = [e5({}), e5({ filters: 'released' })];
+  assert.deepEqual(
+    [ours.filters, released.filters],
+    [{ nearDuplicates: 0.8 }, { refusals: false }],
+  );
+  assert.deepEqual(
+    [ours.settings['filters'], released.settings['filters']],
+    ['default', 'released'],
+  );
+});

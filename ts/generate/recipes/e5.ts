@@ -19,6 +19,9 @@ import { apportion, countedUnits } from './unit_counts.js';
 /** Tasks that one brainstorm call is asked for. */
 const tasksPerCall = 20;
 
+/** Rows this near by their 5-grams are one (METHODS 11.5); the paper keeps them. */
+const nearRows = 0.8;
+
 /** A longer task is no one-sentence definition. */
 const maxTaskLength = 1000;
 
@@ -28,7 +31,7 @@ const maxTaskLength = 1000;
  *
  * Settings: `examples` in all, split over `groups` in the published proportion; `examplesPerTask`;
  * `slotWeights` `uniform` or `skewed` and `shuffleGuidelines` (D31); `languages`, else the templates'
- * own.
+ * own; `filters` `default`, or `released` for what the paper filters by alone: form and exact repeats.
  */
 export function e5({ templates, settings, nearDuplicates }: RecipeOptions): Recipe {
   const read = settingReader('e5', settings);
@@ -39,6 +42,7 @@ export function e5({ templates, settings, nearDuplicates }: RecipeOptions): Reci
   const total = read.integer('examples', 1, 100_000_000, 1000);
   const perTask = read.integer('examplesPerTask', 1, 100_000, 3);
   const slotWeights = read.choice('slotWeights', ['uniform', 'skewed'], 'uniform');
+  const released = read.choice('filters', ['default', 'released'], 'default') === 'released';
   const counts = apportion(
     total,
     groups.map(({ share }) => share),
@@ -49,6 +53,7 @@ export function e5({ templates, settings, nearDuplicates }: RecipeOptions): Reci
     input: 'none',
     settings: read.done(),
     ...(slotWeights === 'uniform' ? {} : { slotWeights }),
+    filters: released ? { refusals: false } : { nearDuplicates: nearRows },
     before: [
       {
         name: 'brainstorm',
@@ -65,7 +70,7 @@ export function e5({ templates, settings, nearDuplicates }: RecipeOptions): Reci
     last: {
       name: 'write',
       async *units(rows) {
-        const bank = await taskBank(rows, nearDuplicates);
+        const bank = await taskBank(rows, released ? undefined : nearDuplicates);
         const [repeated, tasks] = [true, false].map((wanted) =>
           bank.filter((task) => (repeatedDrop(task) !== undefined) === wanted),
         );
