@@ -98,6 +98,25 @@ test('a finished run says so and does nothing; changed data or recipe is refused
   );
 });
 
+test('stopped while the selected model is scored, a run says so and goes on', async (context) => {
+  const { options, output } = await trainingScene(context);
+  const controller = new AbortController();
+  const stopped = trainWith(openLinear, {
+    ...options,
+    maxSteps: 2,
+    signal: controller.signal,
+    onEvent: (event) => {
+      if (event.kind === 'evaluation' && event.step === 2) controller.abort(new Error('enough'));
+    },
+  });
+  const message =
+    /^stopped while the selected model is scored: enough; the same command goes on from/;
+  await assert.rejects(stopped, isError('cancelled', message));
+  const { runs } = await trainWith(openLinear, { ...options, maxSteps: 2 });
+  assert.equal(runs[0]?.steps, 2);
+  await readFile(join(output, 'report.html'));
+});
+
 test('other columns of the same bytes are other data', async (context) => {
   const { options, data, output } = await trainingScene(context);
   const read = (positive: string, hardNegative: string) => ({
