@@ -8,7 +8,7 @@ import { modelCard } from './model_card.js';
 import type { Prepared } from './prepare.js';
 import { trainingReport } from './report_page.js';
 import { readRunLog } from './run_log.js';
-import type { RunLog } from './run_log.js';
+import type { ToldRun } from './run_log.js';
 import { evaluateRun } from './run_evaluation.js';
 import type { RunEvaluation, ScoringProgress } from './run_evaluation.js';
 import { removeTemporaries } from './run_folder.js';
@@ -17,19 +17,12 @@ import type { RunFolder } from './run_folder.js';
 export interface FinishOptions {
   readonly folder: RunFolder;
   readonly prepared: Prepared;
-  /** Null where there is no evaluation set to compare with. */
   readonly overlap: OverlapReport | null;
   readonly seed: number;
   readonly outcome: LoopOutcome;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onScoring?: ((progress: ScoringProgress) => void) | undefined;
-}
-
-/** A run that has ended, as its card and its report tell it. */
-export interface ToldRun extends Pick<FinishOptions, 'prepared' | 'overlap' | 'seed' | 'outcome'> {
-  readonly evaluation: RunEvaluation;
-  readonly log: RunLog;
 }
 
 export interface FinishedRun {
@@ -50,7 +43,7 @@ export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
   await removeTemporaries(folder.model);
   await write('evaluation.json', `${JSON.stringify(evaluation)}\n`);
   const log = await readRunLog(folder);
-  const told = { ...options, evaluation, log };
+  const told: ToldRun = { ...options, evaluation, log };
   const card = modelCard(told);
   await write('card.md', card);
   await writeFileAtomic(join(folder.model, 'README.md'), card);

@@ -1,5 +1,5 @@
 import { stsReportAsMarkdown } from '../evaluate/report_formats.js';
-import type { ToldRun } from './finish.js';
+import type { ToldRun } from './run_log.js';
 
 /**
  * What a reader must know of a trained model: where it comes from, what it was trained on and how,

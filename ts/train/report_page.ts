@@ -4,12 +4,11 @@ import { histogramChart, lineChart, pointsAPoint } from '../report/charts.js';
 import type { LineChart } from '../report/charts.js';
 import { htmlPage } from '../report/page.js';
 import type { ReportBlock } from '../report/page.js';
-import type { ToldRun } from './finish.js';
 import type { EvaluationLine, LoopOutcome } from './loop.js';
 import type { Prepared } from './prepare.js';
 import { histogramBins } from './run_evaluation.js';
 import type { RunEvaluation } from './run_evaluation.js';
-import type { RunLog, TimingLine } from './run_log.js';
+import type { RunLog, TimingLine, ToldRun } from './run_log.js';
 
 /** A run on one page: curves, dev and test scores, similarities before and after, throughput. */
 export async function trainingReport(inputs: ToldRun): Promise<string> {

@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises';
 
-import type { EvaluationLine, StepLine } from './loop.js';
+import type { OverlapReport } from '../evaluate/overlap.js';
+import type { EvaluationLine, LoopOutcome, StepLine } from './loop.js';
+import type { Prepared } from './prepare.js';
+import type { RunEvaluation } from './run_evaluation.js';
 import type { RunFolder } from './run_folder.js';
 
 /** A line of `timings.jsonl`: what differs from run to run. */
@@ -19,6 +22,17 @@ export interface RunLog {
   /** Examples of all steps, and the texts of theirs that were cut. */
   readonly examples: number;
   readonly truncated: number;
+}
+
+/** A run that has ended, as its card and its report tell it. */
+export interface ToldRun {
+  readonly prepared: Prepared;
+  /** Null where there is no evaluation set to compare with. */
+  readonly overlap: OverlapReport | null;
+  readonly seed: number;
+  readonly outcome: LoopOutcome;
+  readonly evaluation: RunEvaluation;
+  readonly log: RunLog;
 }
 
 /** Reads `metrics.jsonl` and `timings.jsonl` of a run that has ended. */
