@@ -114,6 +114,15 @@ test('verify finds what is missing, changed, doubled or unaccounted for', async 
       /expected at most 4 calls, found 5/,
     ],
     [
+      'a cap in money that was passed',
+      (folder) => {
+        const price = { inputPerMillionTokens: 1e6, outputPerMillionTokens: 1e6 };
+        const money = { most: 4, currency: 'EUR', models: { 'fake-model': price } };
+        return append(folder, { kind: 'caps', tokens: null, calls: null, money });
+      },
+      /expected at most 4 EUR, found [1-9]\d+\.\d\d/,
+    ],
+    [
       'rows of another plan',
       async (folder) => {
         const record = await lastRecord(folder, 'commit');

@@ -24,7 +24,7 @@ export function register(program: Command): void {
 }
 
 async function run(path: string, { reconcile, priceTable, json }: LedgerFlags): Promise<void> {
-  const [{ readLedger, reconcileRun }, { readPrices }] = await Promise.all([
+  const [{ readLedger, reconcileRun }, { ledgerPrices, readPrices }] = await Promise.all([
     import('../generate/run_ledger.js'),
     import('../generate/prices.js'),
   ]);
@@ -32,7 +32,10 @@ async function run(path: string, { reconcile, priceTable, json }: LedgerFlags): 
   const result = reconcile === undefined ? undefined : await reconcileRun(path, reconcile);
   const report = result?.ledger ?? (await readLedger(path));
   if (json === true) {
-    await printJson(result === undefined ? report : { ...report, ...result });
+    const known = ledgerPrices(report, prices).filter(({ cost }) => cost !== undefined);
+    const money = { currency: prices.currency, models: known };
+    const told = known.length === 0 ? report : { ...report, money };
+    await printJson(result === undefined ? told : { ...told, ...result });
     return;
   }
   const lines = [describeLedger(report, prices)];

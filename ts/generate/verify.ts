@@ -10,6 +10,7 @@ import { readExample } from './example.js';
 import type { Example } from './example.js';
 import { reportLedger } from './ledger_report.js';
 import type { ClaimKey } from './ledger_state.js';
+import { chargedTokens, claimCost, costOf, moneyText, priceIn } from './money.js';
 import { openRunFolder } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
 import { fileError, readQuarantineLine, readRunLines } from './run_lines.js';
@@ -195,6 +196,7 @@ async function checkLedger(run: RunFolder, doubt: Doubt): Promise<void> {
     doubt(`expected at most ${caps.tokens} tokens, found ${tokens}`);
   if (calls > (caps.calls ?? Infinity))
     doubt(`expected at most ${caps.calls} calls, found ${calls}`);
+  checkMoney(run, doubt);
 }
 
 async function storedAnswer(
@@ -207,5 +209,22 @@ async function storedAnswer(
   } catch (error) {
     doubt(damageOf(error));
     return undefined;
+  }
+}
+
+/** What was charged beyond a claim is the provider's doing, as with tokens. */
+function checkMoney({ state: { ledger, caps } }: RunFolder, doubt: Doubt): void {
+  const { money } = caps;
+  if (money === undefined) return;
+  let cost = 0;
+  for (const entry of [...ledger.entries.values()].flat()) {
+    const price = priceIn(money.models, entry.model);
+    if (price === undefined) return doubt(`expected a price of ${entry.model}, found none`);
+    const { mode, ...tokens } = chargedTokens(entry);
+    cost += Math.min(costOf(price, tokens, mode), claimCost(entry, money));
+  }
+  // Beyond what a sum of doubles rounds.
+  if (cost > money.most * (1 + 1e-9)) {
+    doubt(`expected at most ${money.most} ${money.currency}, found ${moneyText(cost)}`);
   }
 }
