@@ -29,4 +29,8 @@ test('bad rows become JSON lines; without any there is no file', async (context)
   await dropped.add(row);
   await dropped.abort();
   assert.equal((await readFile(path, 'utf8')).trimEnd().split('\n').length, 2);
+
+  // The rows of an earlier run are none of this one's.
+  await createQuarantine(path).commit();
+  assert.deepEqual(await readdir(folder), []);
 });

@@ -80,7 +80,8 @@ export function createPace(
     if (last === undefined || at - last.at >= lookApartMs) {
       looks = [...looks, { at, done }].slice(-mostLooks);
     }
-    if (first === undefined || total === undefined || done <= first.done || at <= first.at) {
+    const known = total !== undefined && done < total;
+    if (first === undefined || !known || done <= first.done || at <= first.at) {
       return '';
     }
     return `${duration(((total - done) * (at - first.at)) / (done - first.done))} left`;

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { createAtomicFile } from './atomic.js';
 import type { AtomicFile } from './atomic.js';
 
@@ -21,7 +22,7 @@ export interface Quarantine {
   readonly abort: () => Promise<void>;
 }
 
-/** Rows go to `path` when it is committed; an older file of that name is replaced then. */
+/** Rows go to `path` when it is committed; an older file of that name is then replaced, or gone. */
 export function createQuarantine(path: string): Quarantine {
   let file: AtomicFile | undefined;
   let count = 0;
@@ -34,7 +35,8 @@ export function createQuarantine(path: string): Quarantine {
       count++;
     },
     commit: async () => {
-      await file?.commit();
+      if (file !== undefined) await file.commit();
+      else await rm(path, { force: true });
     },
     abort: async () => {
       await file?.abort();
