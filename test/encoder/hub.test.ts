@@ -11,7 +11,8 @@ import type { DownloadProgress } from '#dist/encoder/hub.js';
 import { SimgptError } from '#dist/errors.js';
 import { commit, name, refuses, scene, treeOf, weights } from './hub_scene.js';
 import { sha256 } from './hub_server.js';
-import { temporaryFolder } from './model_folder.js';
+import { bertConfig, temporaryFolder } from './model_folder.js';
+import { safetensorsBytes } from './random_model.js';
 
 test('a folder is taken before the cache and the hub', async () => {
   using folder = temporaryFolder();
@@ -76,6 +77,18 @@ test('downloads only what is read, into the layout that Python uses', async () =
   const leftovers = (await treeOf(cache.path)).filter((path) => /incomplete|lock|tmp/.test(path));
   assert.deepEqual(leftovers, []);
   assert.ok(server.requests.some(({ origin }) => origin === 'cdn'));
+});
+
+test('a deep prompt comes with its model', async () => {
+  await using opened = await scene();
+  const { server, resolve } = opened;
+  const [rows, width] = [2, 2 * bertConfig.num_hidden_layers * bertConfig.hidden_size];
+  const prompt = safetensorsBytes([
+    ['prefix_encoder.embedding.weight', [rows, width], new Float32Array(rows * width)],
+  ]);
+  server.served.files['deep_prompt.safetensors'] = { content: prompt, lfs: true };
+  const { dir } = await resolve();
+  assert.equal((await readCheckpoint(dir)).deepPrompt?.length, rows);
 });
 
 test('a cached revision is used without a request, and offline opens no socket', async () => {

@@ -1,7 +1,7 @@
 import { basename, join, resolve } from 'node:path';
 
 import { SimgptError } from '../errors.js';
-import { readCheckpoint } from './checkpoint.js';
+import { deepPromptFile, readCheckpoint } from './checkpoint.js';
 import { findInFolder, isFolder } from './folder.js';
 import {
   cachedCommit,
@@ -50,6 +50,8 @@ const transformerFiles = [
   'vocab.json',
   'merges.txt',
   ...transformerSettings,
+  // Before the weights, which are fetched last: a snapshot that has those has it too.
+  deepPromptFile,
 ];
 
 async function fetchWeights(snapshot: RemoteSnapshot, folder: string): Promise<void> {
