@@ -155,3 +155,21 @@ test('an unknown model, a wrong key and a server without batches are a sentence 
     assert.doesNotMatch(result.stderr, /canary/);
   }
 });
+
+test('a cap that a run needs less than does not stop it: calls in flight end first', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const input = await writeSentences(cwd, 60);
+  // Sixty calls may cost 158,640 tokens at worst, and cost 26,700.
+  const cap = ['--max-tokens-total', '60000', '--no-report', '--input', input];
+  for (const mode of [[], ['--batch-api']]) {
+    await using server = await startFakeServer({ reply: 'numbered' });
+    const env = { OPENAI_API_KEY: undefined, OPENAI_BASE_URL: server.baseUrl };
+    const args = [...generate, ...cap, ...mode, '--output', `run${mode.length}`];
+    const result = await runSimgpt(args, { cwd, env });
+    assert.equal(result.code, 0, result.stderr);
+    const { calls, batches } = await server.bill();
+    assert.equal(calls, 60);
+    // As many as fit in each: no file of a single call after another.
+    assert.ok(mode.length === 0 ? batches === 0 : batches >= 2 && batches <= 8, `${batches}`);
+  }
+});
