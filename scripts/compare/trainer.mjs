@@ -57,14 +57,11 @@ export async function compare({ shared, work, store, python, quick, threads }) {
     Object.values(await scoreModel(folder, evaluation, { file, threads }))[0];
   const scores = {
     untouched: await score(model, join(work, 'untouched-scores.json')),
-    simgpt: await score(join(ours, 'model')),
-    'sentence-transformers': await score(join(theirs, 'model')),
+    simgpt: await score(join(ours, 'model'), join(ours, 'scores.json')),
+    'sentence-transformers': await score(join(theirs, 'model'), join(theirs, 'scores.json')),
   };
   const difference = scores.simgpt.average - scores['sentence-transformers'].average;
   const holds = Math.abs(difference) <= wantedDifference && losses.firstStep <= wantedLoss;
-  print(
-    `  difference ${difference.toFixed(4)}, wanted ${wantedDifference}: ${holds ? 'ok' : 'NO'}`,
-  );
   const outcome = { steps, leftOut: left, seed, scores, difference, losses, holds };
   writeFileSync(join(store, 'outcome.json'), `${JSON.stringify(outcome, undefined, 1)}\n`);
   keepRun(ours, store, true);
