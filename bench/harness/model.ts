@@ -23,8 +23,13 @@ export interface ExactTexts {
 }
 
 /** Texts of words that are one token each; `[CLS]` and `[SEP]` count towards `tokens`. */
-export function exactTexts(rows: number, tokens: number, seed: number): ExactTexts {
-  const vocabulary = readFileSync(join(modelDir(), 'vocab.txt'), 'utf8').split('\n');
+export function exactTexts(
+  rows: number,
+  tokens: number,
+  seed: number,
+  model = modelDir(),
+): ExactTexts {
+  const vocabulary = readFileSync(join(model, 'vocab.txt'), 'utf8').split('\n');
   const idOf = new Map(vocabulary.map((word, id) => [word, id]));
   const words = [...idOf].filter(([word]) => /^[a-z]{3,}$/.test(word));
   const [cls, sep] = [idOf.get('[CLS]')!, idOf.get('[SEP]')!];

@@ -29,9 +29,12 @@ export function peerPython(): string {
 
 export type PeerName = 'onnxruntime-node' | 'transformers.js' | 'sentence-transformers';
 
-export function ourSide(): SideCommand {
+/** The small model that comes with the package. */
+export const shippedModelDir = join(repoRoot, 'models/simgpt-small');
+
+export function ourSide(model = modelDir(), name = 'simgpt'): SideCommand {
   const args = [join(peersDir, 'simgpt_peer.mjs')];
-  return { name: 'simgpt', command: process.execPath, args, model: modelDir() };
+  return { name, command: process.execPath, args, model };
 }
 
 interface PeerFiles {

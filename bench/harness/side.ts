@@ -27,7 +27,7 @@ export interface SideOptions {
 
 /** Texts, or ids already cut: what every side is given. */
 export type SideInput =
-  | { readonly texts: readonly string[] }
+  | { readonly texts: readonly string[]; readonly only?: 'tokens' }
   | { readonly ids: readonly number[][] };
 
 /**

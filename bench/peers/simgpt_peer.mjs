@@ -1,6 +1,7 @@
 // simgpt itself, end to end from texts, through the same door as its peers: a process of its own,
 // so that memory and processor time are counted alike on every side. A text that occurs twice is
-// encoded once, as `simgpt evaluate sts` does; finding the repeats is timed.
+// encoded once, as `simgpt evaluate sts` does; finding the repeats is timed. An input of `only`
+// 'tokens' is tokenised and no more.
 import { Encoder } from '../../dist/index.js';
 import { native } from '../../dist/native.js';
 import { servePeer } from './peer.mjs';
@@ -12,7 +13,11 @@ await servePeer({
     encoder = await Encoder.load(model, { device, precision, threads });
     return { versions: { LibTorch: native().buildInfo().libtorch } };
   },
-  embed: async ({ texts }) => [await embedOnce(texts)],
+  embed: async ({ texts, only }) => {
+    if (only !== 'tokens') return [await embedOnce(texts)];
+    await encoder.tokenize(texts);
+    return [];
+  },
 });
 
 async function embedOnce(texts) {

@@ -15,7 +15,7 @@ const sts = 'evaluate sts --data sts --model nowhere/at/all';
 const cases: readonly Case[] = [
   ['embed', 2, /required option '--input <file>'/],
   ['embed --input in.txt', 2, /required option '--output <file>'/],
-  [embed, 2, /expected --model or SIMGPT_MODEL to name a model/],
+  [`${embed} --model nowhere/at/all`, 2, /expected a model folder, or a hub id/],
   [`${embed} --modle m`, 2, /unknown option '--modle'\n\(Did you mean --model\?\)/],
   [`${embed} extra`, 2, /too many arguments/],
   [
@@ -61,7 +61,9 @@ const cases: readonly Case[] = [
   ['similarity one --input-a in.txt', 2, /received 1 texts and 1 files/],
   ['similarity one two --input-a in.txt', 2, /received 2 texts and 1 files/],
   ['similarity --input-a in.txt', 2, /received 0 texts and 1 files/],
-  ['similarity one two', 2, /expected --model or SIMGPT_MODEL/],
+  ['similarity one two --model ./none', 1, /\.\/none: expected a model folder; there is none/],
+  ['evaluate pairs --split none', 1, /expected rows of split none in .*pairs\.tsv, found none/],
+  ['evaluate pairs --data in.txt', 1, /expected the header .* on line 1 of in\.txt/],
   ['similarity --input-a none.txt --input-b in.txt', 1, /expected a file at none\.txt/],
   ['similarity --input-a in.txt --input-b empty.txt', 1, /at least one record in empty\.txt/],
   ['similarity --input-a in.txt --input-b in.jsonl', 1, /as many texts in in\.jsonl as the 2 in/],

@@ -299,7 +299,4 @@ test('cap keeps the first rows of a source up to its share, and a flood of near 
   const tooFew = await data('cap', 'g.jsonl', ...args, '--max-share', '0.2', '--overwrite');
   assert.equal(tooFew.code, 2);
   assert.match(tooFew.stderr, /expected at least 5 groups for a share of at most 0.2, received 3/);
-  const noModel = await data('cap', 'g.jsonl', '--per', 'meaning', ...args, '--overwrite');
-  assert.equal(noModel.code, 2);
-  assert.match(noModel.stderr, /expected --model to name an encoder/);
 });

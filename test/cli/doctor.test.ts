@@ -36,7 +36,17 @@ test('a working clone has nothing missing and every part is reported', () => {
   );
   assert.deepEqual({ ok, status, stderr }, { ok: true, status: 0, stderr: '' });
   const names = new Set(findings.map(({ name }) => name));
-  for (const name of ['node', 'compiler', 'cmake', 'libtorch', 'addon', 'cpu', 'threads', 'cuda']) {
+  for (const name of [
+    'node',
+    'compiler',
+    'cmake',
+    'libtorch',
+    'addon',
+    'cpu',
+    'threads',
+    'cuda',
+    'model',
+  ]) {
     assert.ok(names.has(name), name);
   }
   const detail = (name: string) => findings.find((finding) => finding.name === name)?.detail ?? '';

@@ -6,7 +6,6 @@ import { test } from 'node:test';
 import { parse } from 'parse5';
 import type { DefaultTreeAdapterMap } from 'parse5';
 
-import { sharedDir, skipWithoutShared } from '../shared_data.js';
 import { temporaryFolder } from '../temporary_folder.js';
 import { goldenModel } from './golden_model.js';
 import { runSimgpt } from './run_simgpt.js';
@@ -103,30 +102,27 @@ test('a card tells licence, prices and what of evaluation sets is in the rows', 
   assert.match(refused.stderr, /expected a scan of this run's data.jsonl alone/);
 });
 
-test(
-  'an encoder adds similarities, topics and near duplicates, and caps a cluster of one meaning',
-  { skip: skipWithoutShared },
-  async (t) => {
-    const cwd = await temporaryFolder(t);
-    const model = join(sharedDir!, 'models/all-MiniLM-L6-v2');
-    const said = ['The boat leaves the harbour at noon.', 'At noon the boat leaves the harbour.'];
-    const others = ['A dog sleeps on the porch.', 'She reads a letter.', 'Snow fell all night.'];
-    await writeFile(join(cwd, 'in.txt'), [...said, ...others].map((text) => `${text}\n`).join(''));
-    const generate = ['generate', 'simgpt', '--input', 'in.txt', '--provider', 'rehearsal'];
-    const made = await runSimgpt([...generate, '--output', 'run', '--model', model], { cwd });
-    assert.ok(made.code === 0 || made.code === 3, made.stderr);
-    const page = await readFile(join(cwd, 'run/report.html'), 'utf8');
-    assert.match(page, /Cosine by all-MiniLM-L6-v2, [345] rows/);
-    assert.match(page, /<dt>near duplicates<\/dt><dd>1<\/dd>/);
-    assert.match(page, /k-means on their embeddings, k 2, seed 0/);
+test('an encoder adds similarities, topics and near duplicates, and caps a cluster of one meaning', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const said = ['The boat leaves the harbour at noon.', 'At noon the boat leaves the harbour.'];
+  const others = ['A dog sleeps on the porch.', 'She reads a letter.', 'Snow fell all night.'];
+  await writeFile(join(cwd, 'in.txt'), [...said, ...others].map((text) => `${text}\n`).join(''));
+  const generate = ['generate', 'simgpt', '--input', 'in.txt', '--provider', 'rehearsal'];
+  const made = await runSimgpt([...generate, '--output', 'run', '--model', 'simgpt-small'], {
+    cwd,
+  });
+  assert.ok(made.code === 0 || made.code === 3, made.stderr);
+  const page = await readFile(join(cwd, 'run/report.html'), 'utf8');
+  assert.match(page, /Cosine by simgpt-small, [345] rows/);
+  assert.match(page, /<dt>near duplicates<\/dt><dd>1<\/dd>/);
+  assert.match(page, /k-means on their embeddings, k 2, seed 0/);
 
-    const cap = ['data', 'cap', 'run/data.jsonl', '--per', 'meaning', '--model', model];
-    const capped = await runSimgpt([...cap, '--max-share', '0.25', '--output', 'c.jsonl'], { cwd });
-    assert.equal(capped.code, 0, capped.stderr);
-    const kept = await readFile(join(cwd, 'c.jsonl'), 'utf8');
-    assert.ok(kept.includes(said[0]!) && !kept.includes(`"anchor":"${said[1]!}"`));
-  },
-);
+  const cap = ['data', 'cap', 'run/data.jsonl', '--per', 'meaning'];
+  const capped = await runSimgpt([...cap, '--max-share', '0.25', '--output', 'c.jsonl'], { cwd });
+  assert.equal(capped.code, 0, capped.stderr);
+  const kept = await readFile(join(cwd, 'c.jsonl'), 'utf8');
+  assert.ok(kept.includes(said[0]!) && !kept.includes(`"anchor":"${said[1]!}"`));
+});
 
 test('a report that cannot be written says so after what was bought, and is written later', async (t) => {
   const cwd = await temporaryFolder(t);

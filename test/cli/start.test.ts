@@ -25,7 +25,11 @@ test('start writes examples, trains, searches, scores and leaves a page, with no
   assert.match(first.stdout, /^8 steps in \d+\.\d s, mean loss \d+\.\d{3}; the model is in /m);
   assert.match(
     first.stdout,
-    /^140 graded pairs of our own, .*: -?\d+\.\d\d before, -?\d+\.\d\d after$/m,
+    /^140 of our graded pairs kept for it, .*: -?\d+\.\d\d before, -?\d+\.\d\d after$/m,
+  );
+  assert.match(
+    first.stdout,
+    /^model: 210 graded pairs, Spearman x 100: .* \(95 % interval .* to .*\)$/m,
   );
   assert.ok(existsSync(join(cwd, 'simgpt-start/trained/model/model/model.safetensors')));
   const page = await readFile(join(cwd, 'simgpt-start/report.html'), 'utf8');
@@ -35,4 +39,23 @@ test('start writes examples, trains, searches, scores and leaves a page, with no
   assert.equal(again.code, 0, again.stderr);
   assert.match(again.stderr, /this run is finished: nothing was called or written/);
   assert.equal(await readFile(join(cwd, 'simgpt-start/report.html'), 'utf8'), page);
+});
+
+test('without --model a command uses simgpt-small, whatever the folder and with no network', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const offline = { cwd, env: { ...env, HF_HUB_OFFLINE: '1', HF_HOME: cwd } };
+  const said = ['A boat leaves the harbour.', 'A ship sails out of the port.', 'He paid in cash.'];
+  const similar = async (a: string, b: string): Promise<number> => {
+    const { stdout, stderr } = await runSimgpt(['similarity', '--json', a, b], offline);
+    const { model, similarity } = JSON.parse(stdout || '{}') as Record<string, unknown>;
+    assert.equal(model, 'simgpt-small', stderr);
+    return Number(similarity);
+  };
+  assert.ok((await similar(said[0]!, said[1]!)) > 0.2 + (await similar(said[0]!, said[2]!)));
+  const pairs = await runSimgpt(['evaluate', 'pairs'], offline);
+  assert.equal(pairs.code, 0, pairs.stderr);
+  assert.match(
+    pairs.stdout,
+    /^simgpt-small: 210 graded pairs, Spearman x 100: [78]\d\.\d\d \(95 % interval \d\d\.\d\d to \d\d\.\d\d\)\n$/,
+  );
 });

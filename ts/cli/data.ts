@@ -68,7 +68,7 @@ export function register(program: Command): void {
     )
     .addOption(shareOption('--threshold <share>', 'of near: least Jaccard similarity', 0.8))
     .addOption(shareOption('--cosine <value>', 'of meaning: least cosine of two anchors', 0.95))
-    .option('--model <path or id>', 'of meaning: the encoder');
+    .option('--model <path or id>', 'of meaning: the encoder (default: simgpt-small)');
   withOutput(subcommand('convert', 'write the rows in another form', '<file>')).option(
     '--spreadsheet',
     "a CSV that a spreadsheet may open: a formula's text gets a leading '",

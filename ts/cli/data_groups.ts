@@ -2,6 +2,7 @@
 import { nearDuplicates } from '../dataset/near_duplicates.js';
 import type { TrainingExample } from '../dataset/training_example.js';
 import { nearDuplicateLeaders } from '../diversity/near_duplicates.js';
+import { shippedModelName } from '../encoder/shipped_model.js';
 import type { DataFlags } from './data_flags.js';
 
 /** The group of each row, in order: its source, or the cluster of anchors that it is in. */
@@ -15,11 +16,11 @@ export async function groupsOf(
     const { duplicateOf } = nearDuplicates(anchors, { threshold });
     return Array.from(duplicateOf, (first, row) => String(first < 0 ? row : first));
   }
-  if (model === undefined) {
-    throw new RangeError('expected --model to name an encoder for --per meaning, received none');
-  }
   const pairs = anchors.map((anchor) => ({ anchor, positive: anchor }));
-  return Array.from(await leadersByMeaning(pairs, { by: 'anchor', cosine, model }), String);
+  return Array.from(
+    await leadersByMeaning(pairs, { by: 'anchor', cosine, model: model ?? shippedModelName }),
+    String,
+  );
 }
 
 export type PairTexts = Pick<TrainingExample, 'anchor' | 'positive'>;

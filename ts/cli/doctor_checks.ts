@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { readHubSettings } from '../encoder/hub_settings.js';
+import { shippedModelFolder, shippedModelName } from '../encoder/shipped_model.js';
 import type { BuildInfo, CpuInfo } from '../native.js';
 import { proxySettings } from './proxy_settings.js';
 
@@ -51,6 +52,7 @@ export async function examine(env: NodeJS.ProcessEnv): Promise<Finding[]> {
     addonFinding(state, loaded),
     ...cpuFindings(loaded),
     cudaFinding(state),
+    shippedModelFinding(),
     modelCacheFinding(env),
     ...proxySettings(env).map((line) => note('proxy', line)),
   ];
@@ -168,6 +170,13 @@ function cudaFinding({ libtorch, plugin }: SetupState): Finding {
     return note('cuda', `not available: driver ${driver}, but the plugin is not built (${build})`);
   }
   return ok('cuda', `driver ${driver}, plugin ${plugin}`);
+}
+
+function shippedModelFinding(): Finding {
+  const weights = join(shippedModelFolder, 'model.safetensors');
+  return existsSync(weights)
+    ? ok('model', `${shippedModelName}, where none is named, in ${shippedModelFolder}`)
+    : missing('model', `expected ${weights}`, 'restore it from the repository, or install again');
 }
 
 function modelCacheFinding(env: NodeJS.ProcessEnv): Finding {

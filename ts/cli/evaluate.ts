@@ -10,6 +10,7 @@ import { SimgptError } from '../errors.js';
 import { exampleColumns } from '../dataset/named_columns.js';
 import type { StsOptions } from '../evaluate/sts.js';
 import { columnsOption } from './example_columns.js';
+import { registerPairs } from './evaluate_pairs.js';
 import { exitCodes } from './exit_codes.js';
 import { interruptSignal } from './interrupt.js';
 import {
@@ -48,7 +49,9 @@ interface StsFlags extends ModelFlags {
 }
 
 export function register(program: Command): void {
-  const evaluate = program.command('evaluate').description('score a model on published test sets');
+  const evaluate = program
+    .command('evaluate')
+    .description('score a model on published test sets, or on graded pairs');
   const sts = evaluate
     .command('sts')
     .description('the seven STS sets: Spearman x 100 with 95 % intervals')
@@ -94,6 +97,7 @@ export function register(program: Command): void {
   }
   sts.addHelpText('after', stsHelp);
   sts.action((flags) => run(flags as unknown as StsFlags));
+  registerPairs(evaluate);
 }
 
 const stsHelp = `

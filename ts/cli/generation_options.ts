@@ -99,7 +99,10 @@ export function generationOptions(): Option[] {
       .choices(['retry', 'fail'])
       .default(runDefaults.onUnknown),
     new Option('--price-table <file>', 'prices by model, for money beside tokens'),
-    new Option('--model <path or id>', 'an encoder: for the report, and for --same-meaning'),
+    new Option(
+      '--model <path or id>',
+      'an encoder: for the report, and for --same-meaning (default there: simgpt-small)',
+    ),
     new Option('--no-report', 'write no card.md and no report.html'),
     new Option('--dry-run', 'print calls, tokens, money and the first three prompts; call nothing'),
     new Option('--retry-failed', 'try the calls again that were given up'),

@@ -3,10 +3,11 @@ import type { Encoder, LoadOptions } from '../encoder/encoder.js';
 import { heads, poolings } from '../encoder/pooling.js';
 import type { Head, Pooling } from '../encoder/pooling.js';
 import type { SentenceEmbedOptions } from '../encoder/sentence_encoder.js';
+import { shippedModelName } from '../encoder/shipped_model.js';
 
 /** What the options common to every command that runs a model come to. */
 export interface ModelFlags {
-  readonly model?: string;
+  readonly model: string;
   readonly revision?: string;
   readonly pooling?: readonly Pooling[];
   readonly head?: Head;
@@ -47,12 +48,17 @@ export function listArgument<T extends string>(choices: readonly T[]): (text: st
     });
 }
 
+/** `--model`, which has a default: the model that comes with the package. */
+export function modelOption(text: string): Option<'--model <path or id>', undefined, string> {
+  return new Option('--model <path or id>', text).env('SIMGPT_MODEL').default(shippedModelName);
+}
+
 /** The options of every command that runs a model, in the order of its help. */
 export function modelOptions(defaults: { readonly precision: ModelFlags['precision'] }): Option[] {
   const integer = (flags: string, text: string, most: number): Option =>
     new Option(flags, text).argParser(integerArgument(1, most));
   return [
-    new Option('--model <path or id>', 'model folder or hub id').env('SIMGPT_MODEL'),
+    modelOption('model folder or hub id'),
     new Option('--revision <name>', 'branch, tag or commit of a hub model'),
     new Option(
       '--pooling <names>',
@@ -73,11 +79,8 @@ export function modelOptions(defaults: { readonly precision: ModelFlags['precisi
   ];
 }
 
-/** Loads the model that the options name. Throws RangeError where they name none. */
+/** Loads the model that the options name. */
 export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise<Encoder> {
-  if (flags.model === undefined || flags.model === '') {
-    throw new RangeError('expected --model or SIMGPT_MODEL to name a model, received neither');
-  }
   const { Encoder } = await import('../encoder/encoder.js');
   const options: LoadOptions = {
     device: flags.device,

@@ -7,15 +7,14 @@ import type { Command } from '@commander-js/extra-typings';
 import type { Encoder } from '../encoder/encoder.js';
 import { SimgptError } from '../errors.js';
 import type { GradedPairsScore } from '../evaluate/graded_pairs.js';
+import { describePairs } from './evaluate_pairs.js';
 import { interruptSignal } from './interrupt.js';
-import { integerArgument } from './model_options.js';
+import { integerArgument, modelOption } from './model_options.js';
 import { findNearest, nearerPositives, rehearse, scoreOwnPairs, scoreSts } from './start_steps.js';
 import type { NearestTexts, Rehearsed, StsTable } from './start_steps.js';
 import type { TrainedFew } from './start_train.js';
 import { forTerminal, forTerminalLine } from './terminal.js';
 
-/** The model shown where none is named. */
-const defaultModel = 'sentence-transformers/all-MiniLM-L6-v2';
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 /** A folder of models and data beside the checkout, where there is one. */
 const sharedFolder = join(packageRoot, '../shared');
@@ -30,7 +29,7 @@ export function register(program: Command): void {
   program
     .command('start')
     .description('the whole path, offline: write examples by rule, train, search, score, reports')
-    .option('--model <path-or-id>', 'model folder or hub id (default: SIMGPT_MODEL, else MiniLM)')
+    .addOption(modelOption('model folder or hub id'))
     .option('--data <dir>', 'folder of the STS sets (default: ../shared/data/sts where it exists)')
     .option('--no-sts', 'leave the STS sets out, which take most of the time')
     .option('--output <dir>', 'where what is written goes', 'simgpt-start')
@@ -44,7 +43,7 @@ export function register(program: Command): void {
 }
 
 interface StartFlags {
-  readonly model?: string | undefined;
+  readonly model: string;
   readonly data?: string | undefined;
   readonly sts: boolean;
   readonly output: string;
@@ -54,42 +53,30 @@ interface StartFlags {
 async function run({ model, data, sts: scoresSts, output, threads }: StartFlags): Promise<void> {
   const signal = interruptSignal();
   const { Encoder } = await import('../encoder/encoder.js');
-  const source = model ?? process.env['SIMGPT_MODEL'] ?? (await findDefaultModel());
   const started = performance.now();
-  await using encoder = await Encoder.load(source, { precision: 'float32', threads, signal }).catch(
+  await using encoder = await Encoder.load(model, { precision: 'float32', threads, signal }).catch(
     (error: unknown) => {
-      throw explain(error, source);
+      throw explain(error, model);
     },
   );
   describeModel(encoder, performance.now() - started);
   console.log('Writing examples by rule from our own sentences (no key, no network) ...\n');
   const rehearsed = await rehearse(join(output, 'rehearsal'), encoder);
   printTriples(rehearsed);
-  const pairs = await scoreOwnPairs(encoder, signal);
+  const pairs = await scoreOwnPairs(encoder, signal, 'test');
   const trained = await showTraining(encoder, output, pairs, threads, signal);
   const { readDataLines } = await import('../generate/shipped_data.js');
   const sentences = await readDataLines('sentences.txt');
   const nearest = await findNearest(encoder, queries, sentences, signal);
   printNearest(nearest, sentences.length);
+  const own = await scoreOwnPairs(encoder, signal);
+  console.log(`\n${forTerminalLine(encoder.checkpoint.id)}: ${describePairs(own)}`);
   const sts = scoresSts ? await showSts(encoder, data, signal) : undefined;
   const { writeStartReport } = await import('./start_report.js');
   const page = join(output, 'report.html');
-  const findings = { model: encoder.checkpoint.id, rehearsed, trained, nearest, pairs, sts };
+  const findings = { model: encoder.checkpoint.id, rehearsed, trained, nearest, pairs, own, sts };
   await writeStartReport(page, findings);
   console.log(`\nTo open: ${forTerminalLine(page, 1000)}`);
-}
-
-/** The cache first, then the folder beside the checkout; the hub is left to the loader. */
-async function findDefaultModel(): Promise<string> {
-  const { resolveModel } = await import('../encoder/hub.js');
-  try {
-    await resolveModel(defaultModel, { offline: true });
-    return defaultModel;
-  } catch (error) {
-    if (!(error instanceof SimgptError && error.code === 'offline')) throw error;
-  }
-  const beside = join(sharedFolder, 'models/all-MiniLM-L6-v2');
-  return existsSync(beside) ? beside : defaultModel;
 }
 
 function explain(error: unknown, source: string): unknown {
@@ -141,7 +128,7 @@ async function showTraining(
   const data = join(output, 'rehearsal/data.jsonl');
   const folder = join(output, 'trained');
   const trained = await trainFew({ encoder, data, folder, threads, signal });
-  const before = `${pairs.pairs} graded pairs of our own, Spearman x 100: ${hundredfold(pairs)}`;
+  const before = `${pairs.pairs} of our graded pairs kept for it, Spearman x 100: ${hundredfold(pairs)}`;
   if (trained === undefined) {
     console.log(`${before}\n`);
     return undefined;

@@ -13,7 +13,10 @@ export interface StartFindings {
   readonly rehearsed: Rehearsed;
   readonly trained: TrainedFew | undefined;
   readonly nearest: readonly NearestTexts[];
+  /** The test rows of the package's own graded pairs, before the training. */
   readonly pairs: GradedPairsScore;
+  /** All of them. */
+  readonly own: GradedPairsScore;
   readonly sts: StsTable | undefined;
 }
 
@@ -22,7 +25,7 @@ const shownTriples = 12;
 
 /** Writes everything on one page that needs no network. */
 export async function writeStartReport(path: string, findings: StartFindings): Promise<void> {
-  const { model, rehearsed, trained, nearest, pairs, sts } = findings;
+  const { model, rehearsed, trained, nearest, pairs, own, sts } = findings;
   const sections = [
     rehearsalSection(rehearsed),
     ...(trained === undefined ? [] : [trainingSection(pairs, trained)]),
@@ -38,7 +41,7 @@ export async function writeStartReport(path: string, findings: StartFindings): P
         },
       ],
     },
-    scoreSection(pairs, sts),
+    scoreSection(own, sts),
   ];
   const page = await htmlPage({
     title: 'simgpt start',
@@ -114,9 +117,13 @@ function trainingSection(pairs: GradedPairsScore, trained: TrainedFew): ReportSe
 }
 
 function scoreSection(pairs: GradedPairsScore, sts: StsTable | undefined): ReportSection {
-  const own = ['own graded pairs', pairs.pairs, (100 * pairs.spearman).toFixed(2)] as const;
+  const interval = ([low, high]: readonly [number, number], times: number): string =>
+    `${(times * low).toFixed(2)} to ${(times * high).toFixed(2)}`;
+  const score = (100 * pairs.spearman).toFixed(2);
+  const own = ['our own graded pairs', pairs.pairs, score, interval(pairs.interval, 100)] as const;
   const tasks = (sts?.report.tasks ?? []).map(
-    ({ name, pairs: count, spearman }) => [name, count, spearman.toFixed(2)] as const,
+    (task) =>
+      [task.name, task.pairs, task.spearman.toFixed(2), interval(task.interval, 1)] as const,
   );
   return {
     title: 'Scores, Spearman x 100',
@@ -127,6 +134,7 @@ function scoreSection(pairs: GradedPairsScore, sts: StsTable | undefined): Repor
           { title: 'set' },
           { title: 'pairs', numeric: true },
           { title: 'Spearman', numeric: true },
+          { title: '95 % interval', numeric: true },
         ],
         rows: [own, ...tasks],
       },

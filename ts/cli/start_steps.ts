@@ -102,13 +102,13 @@ export async function findNearest(
   });
 }
 
-/** Spearman on the test split of the package's own graded pairs. */
-export async function scoreOwnPairs(encoder: Encoder, signal: AbortSignal) {
+/** Spearman on the package's own graded pairs: all of them, or those of one split. */
+export async function scoreOwnPairs(encoder: Encoder, signal: AbortSignal, split?: 'test') {
   const [{ scoreGradedPairs }, { shippedData }] = await Promise.all([
     import('../evaluate/graded_pairs.js'),
     import('../generate/shipped_data.js'),
   ]);
-  return scoreGradedPairs(encoder, shippedData('pairs.tsv'), { split: 'test', signal });
+  return scoreGradedPairs(encoder, shippedData('pairs.tsv'), { split, signal });
 }
 
 export interface StsTable {

@@ -83,7 +83,7 @@ export async function trainFew(options: TrainFewOptions): Promise<TrainedFew | u
     steps: result.steps,
     seconds: (performance.now() - started) / 1000,
     meanLoss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length,
-    after: await scoreOwnPairs(trained, signal),
+    after: await scoreOwnPairs(trained, signal, 'test'),
   };
 }
 

@@ -12,13 +12,13 @@ import { exampleOptions, readingOf } from './example_options.js';
 import type { ExampleFlags } from './example_options.js';
 import { exitCodes } from './exit_codes.js';
 import { interruptSignal } from './interrupt.js';
-import { integerArgument } from './model_options.js';
+import { integerArgument, modelOption } from './model_options.js';
 import { printJson } from './print.js';
 import { forTerminalLine } from './terminal.js';
 import { showTraining } from './train_progress.js';
 
 interface TrainFlags extends ExampleFlags {
-  readonly model?: string;
+  readonly model: string;
   readonly revision?: string;
   readonly data: readonly string[];
   readonly weight?: readonly number[];
@@ -64,7 +64,7 @@ export function register(program: Command): void {
       collect,
     )
     .requiredOption('--output <folder>', 'the run folder: new, or of this run')
-    .addOption(new Option('--model <path or id>', 'what is trained').env('SIMGPT_MODEL'))
+    .addOption(modelOption('what is trained'))
     .option('--revision <name>', 'branch, tag or commit of a hub model')
     .option(
       '--dev <path>',
@@ -175,9 +175,6 @@ function setting(text: string, earlier: Readonly<Record<string, unknown>> | unde
 }
 
 async function run(recipe: string, flags: TrainFlags): Promise<void> {
-  if (flags.model === undefined || flags.model === '') {
-    throw new RangeError('expected --model or SIMGPT_MODEL to name a model, received neither');
-  }
   const { train } = await import('../train/train.js');
   const display = showTraining(flags.json === true);
   const options: TrainOptions = {

@@ -16,6 +16,7 @@ import type { DownloadProgress, RemoteSnapshot } from './hub_download.js';
 import { readHubSettings } from './hub_settings.js';
 import { joinName, readModuleList, transformerSettings } from './modules.js';
 import type { ModuleEntry } from './modules.js';
+import { shippedModelFolder, shippedModelName } from './shipped_model.js';
 import { readShardNames } from './weight_files.js';
 
 export type { DownloadProgress } from './hub_download.js';
@@ -121,8 +122,9 @@ function looksLikePath(text: string): boolean {
 }
 
 /**
- * Finds a model: an existing folder, else the hub's cache, else a download into that cache (the one
- * Python uses; files are verified by hash, resumed, and shared between processes by a lock).
+ * Finds a model: an existing folder, else `simgpt-small`, which comes with the package, else the hub's
+ * cache, else a download into that cache (the one Python uses; files are verified by hash, resumed,
+ * and shared between processes by a lock).
  * Throws RangeError for what is neither a folder nor a hub id, SimgptError `fileNotFound`,
  * `offline`, `downloadFailed`, `toolMissing` or `cancelled` otherwise.
  */
@@ -135,6 +137,9 @@ export async function resolveModel(
   }
   if (await isFolder(pathOrId)) {
     return { dir: resolve(pathOrId), id: basename(resolve(pathOrId)), revision: null };
+  }
+  if (pathOrId === shippedModelName) {
+    return { dir: shippedModelFolder, id: shippedModelName, revision: null };
   }
   if (looksLikePath(pathOrId)) {
     throw new SimgptError('fileNotFound', `${pathOrId}: expected a model folder; there is none`);

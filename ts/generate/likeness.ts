@@ -1,5 +1,6 @@
 // What a run drops as too like what it has: by characters, by an encoder's word, as the flags say.
 import type { Encoder } from '../encoder/encoder.js';
+import { shippedModelName } from '../encoder/shipped_model.js';
 import type { RowFilter } from './artefact.js';
 import type { FindCharacters, FindNearDuplicates } from './recipes/options.js';
 import { candidateCount } from './recipes/options.js';
@@ -11,24 +12,21 @@ export interface Likeness extends AsyncDisposable {
   readonly filters: () => readonly RowFilter[];
   /** For what a recipe makes its units of, such as brainstormed tasks. */
   readonly nearDuplicates: FindNearDuplicates | undefined;
-  /** For `qwen3`, where an encoder is named. */
-  readonly findCharacters: FindCharacters | undefined;
+  /** For `qwen3`. */
+  readonly findCharacters: FindCharacters;
 }
 
-/** The encoder is loaded when the first text is compared. Throws RangeError where none is named. */
+/** The encoder is loaded when the first text is compared. */
 export async function likenessOf({
   nearDuplicates,
   sameMeaning,
-  model,
+  model = shippedModelName,
 }: Pick<RunSettings, 'nearDuplicates' | 'sameMeaning' | 'model'>): Promise<Likeness> {
-  if (sameMeaning !== undefined && model === undefined) {
-    throw new RangeError('expected --model to name an encoder for --same-meaning, received none');
-  }
   const [{ nearDuplicateRows }, meaning] = await Promise.all([
     import('./near_duplicate_rows.js'),
     import('./same_meaning.js'),
   ]);
-  const loaded = lazyEncoder(model ?? '');
+  const loaded = lazyEncoder(model);
   const filters: (() => RowFilter)[] = [];
   const finders: FindNearDuplicates[] = [];
   if (nearDuplicates !== undefined) {
@@ -47,8 +45,7 @@ export async function likenessOf({
   return {
     filters: () => filters.map((make) => make()),
     nearDuplicates: finders.length === 0 ? undefined : find,
-    findCharacters:
-      model === undefined ? undefined : meaning.nearestPersonas(loaded.embed, candidateCount),
+    findCharacters: meaning.nearestPersonas(loaded.embed, candidateCount),
     [Symbol.asyncDispose]: loaded.dispose,
   };
 }

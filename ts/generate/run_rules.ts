@@ -1,6 +1,7 @@
 // What the settings say of the rows of a run: which are left out, and what is made of them.
 import { basename } from 'node:path';
 
+import { shippedModelName } from '../encoder/shipped_model.js';
 import { withoutUndefined } from '../files/canonical_json.js';
 import type { GenerateOptions } from './generate.js';
 import type { OverlapScan } from './overlap_rows.js';
@@ -44,7 +45,7 @@ export function outputOf(
   const sameMeaning = settings.sameMeaning?.toString();
   // A path is no part of a plan, the encoder's name is.
   const asks = sameMeaning !== undefined || settings.set?.['characters'] === 'nearest';
-  const encoder = asks ? basename(settings.model ?? '') : undefined;
+  const encoder = asks ? basename(settings.model ?? shippedModelName) : undefined;
   const format = settings.format === 'jsonl' ? undefined : settings.format;
   const columns = settings.columns === undefined ? undefined : JSON.stringify(settings.columns);
   const reading = { inputFormat, textField, idField, source, licence, columns };
