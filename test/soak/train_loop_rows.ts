@@ -16,21 +16,34 @@ import type { SoakResult } from './soak_result.js';
 
 type Ground = SoakGround & { readonly count: number };
 
-/** T3: the checkpoints' folder, copied file by file while the run goes on, holds one that loads. */
+/**
+ * T3: the checkpoints' folder, copied file by file while the run goes on, holds one that loads. Two are
+ * kept, so that it may end one checkpoint while the copy is made, but begin none.
+ */
 export async function copiedCheckpoints({ root, count, seed }: Ground): Promise<SoakResult> {
   const failures: string[] = [];
   let trials = 0;
   for (let round = 0; trials < count; ++round) {
     const path = join(root, `run${round}`);
-    const state = { over: false };
-    const run = runLinear(path, { checkpointEvery: 1 }).finally(() => {
+    const state = { over: false, copied: Promise.resolve() };
+    const run = runLinear(path, {
+      checkpointEvery: 1,
+      change: (model) => ({
+        ...model,
+        saveState: async (file) => {
+          await state.copied;
+          await model.saveState(file);
+        },
+      }),
+    }).finally(() => {
       state.over = true;
     });
     while (!state.over && trials < count) {
       const known = await newestStep(join(path, 'checkpoints'));
       await new Promise((resolve) => setTimeout(resolve, drawn(seed, trials, 0, 3)));
       const copy = join(path, `copy${trials}`);
-      await copyTree(join(path, 'checkpoints'), copy);
+      state.copied = copyTree(join(path, 'checkpoints'), copy);
+      await state.copied;
       const found = await openNewestCheckpoint(copy);
       if (found !== undefined) await linearModel(11).loadState(found.trainingPath);
       // The one before the newest may have gone meanwhile, but never both.
