@@ -86,7 +86,7 @@ at::Tensor packed_attention(const at::Tensor& qkv, const std::vector<int32_t>& c
     }
     const int64_t heads = run.sequences * head_count;
     const at::Tensor dense = split.contiguous();
-    const auto flat = [&](const at::Tensor& rows) { return rows.view({heads, -1, size}); };
+    const auto flat = [&](const at::Tensor& part) { return part.view({heads, -1, size}); };
     target_heads.copy_(batched_products(flat(dense[0]), flat(with_prefix(prefix.keys, dense[1])),
                                         flat(with_prefix(prefix.values, dense[2])))
                            .view(target_heads.sizes()));
