@@ -33,6 +33,7 @@ if (files.length === 0) {
   process.exit(1);
 }
 
+// Files run side by side, each with a thread per core: threads that wait must not hold their core.
 const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / bytesPerFile)));
 const { status } = spawnSync(
   process.execPath,
@@ -45,7 +46,7 @@ const { status } = spawnSync(
     ...(flags.includes('--only') ? ['--test-only'] : []),
     ...files,
   ],
-  { cwd: root, stdio: 'inherit' },
+  { cwd: root, stdio: 'inherit', env: { OMP_WAIT_POLICY: 'passive', ...process.env } },
 );
 process.exitCode = status ?? 1;
 
