@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Example } from '#dist/generate/example.js';
+import { likenessOf } from '#dist/generate/likeness.js';
 import {
   nearestPersonas,
   rowsOfSameMeaning,
@@ -66,4 +67,21 @@ test('the personas nearest to a passage are offered, in order, each passage aske
   assert.deepEqual(first, ['a ship captain with bees', 'a ship cook']);
   assert.deepEqual(await find('bees on a ship', personas, 'r1'), first);
   assert.deepEqual(asked, [...personas, 'bees on a ship']);
+});
+
+test('E5 thins out its tasks by meaning, other recipes and its released filters do not', async () => {
+  const tasks = [
+    'Find a recipe for a given dish.',
+    'Find a recipe for the given dish.',
+    'Retrieve court decisions that cite a statute.',
+  ];
+  await using likeness = await likenessOf('e5', {});
+  assert.deepEqual([...(await likeness.nearDuplicates!(tasks))], [1]);
+  assert.deepEqual(likeness.filters(), []);
+
+  const released = { set: { filters: 'released' } };
+  for (const [recipe, settings] of [['e5', released] as const, ['simgpt', {}] as const]) {
+    await using none = await likenessOf(recipe, settings);
+    assert.equal(none.nearDuplicates, undefined);
+  }
 });

@@ -16,12 +16,27 @@ export interface Likeness extends AsyncDisposable {
   readonly findCharacters: FindCharacters;
 }
 
+// [own]: what `--same-meaning` drops rows by where it names no other.
+const taskCosine = 0.95;
+
+/**
+ * From which cosine what a recipe makes its units of is one: as asked for the rows, and E5's tasks
+ * in any case but under `filters=released` (METHODS 9: the paper drops exact duplicates alone).
+ */
+export function unitCosine(
+  recipe: string,
+  { sameMeaning, set }: Pick<RunSettings, 'sameMeaning' | 'set'>,
+): number | undefined {
+  if (sameMeaning !== undefined) return sameMeaning;
+  return recipe === 'e5' && set?.['filters'] !== 'released' ? taskCosine : undefined;
+}
+
 /** The encoder is loaded when the first text is compared. */
-export async function likenessOf({
-  nearDuplicates,
-  sameMeaning,
-  model = shippedModelName,
-}: Pick<RunSettings, 'nearDuplicates' | 'sameMeaning' | 'model'>): Promise<Likeness> {
+export async function likenessOf(
+  recipe: string,
+  settings: Pick<RunSettings, 'nearDuplicates' | 'sameMeaning' | 'model' | 'set'>,
+): Promise<Likeness> {
+  const { nearDuplicates, sameMeaning, model = shippedModelName } = settings;
   const [{ nearDuplicateRows }, meaning] = await Promise.all([
     import('./near_duplicate_rows.js'),
     import('./same_meaning.js'),
@@ -35,8 +50,9 @@ export async function likenessOf({
   }
   if (sameMeaning !== undefined) {
     filters.push(() => meaning.rowsOfSameMeaning(loaded.embed, sameMeaning));
-    finders.push(meaning.textsOfSameMeaning(loaded.embed, sameMeaning));
   }
+  const cosine = unitCosine(recipe, settings);
+  if (cosine !== undefined) finders.push(meaning.textsOfSameMeaning(loaded.embed, cosine));
   const find: FindNearDuplicates = async (texts) => {
     const all = new Set<number>();
     for (const finder of finders) for (const index of await finder(texts)) all.add(index);

@@ -80,7 +80,7 @@ export async function readyRun(
   { isEstimate }: { readonly isEstimate: boolean },
 ): Promise<ReadyRun> {
   const model = modelOf(settings);
-  const likeness = await likenessOf(settings);
+  const likeness = await likenessOf(recipe, settings);
   try {
     const scan = await overlapScanOf(settings);
     const run = await prepareRun(recipe, model, settings, { ...likeness, scan, isEstimate });
@@ -197,7 +197,7 @@ async function prepareRun(
     input: input?.fingerprint ?? null,
     limit: settings.limit ?? null,
     output: {
-      ...outputOf(settings, scan),
+      ...outputOf(recipe.name, settings, scan),
       ...(personas.length === 0 ? {} : { personas: canonicalHash(personas) }),
     },
   };

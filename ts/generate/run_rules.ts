@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { shippedModelName } from '../encoder/shipped_model.js';
 import { withoutUndefined } from '../files/canonical_json.js';
 import type { GenerateOptions } from './generate.js';
+import { unitCosine } from './likeness.js';
 import type { OverlapScan } from './overlap_rows.js';
 import type { RunSettings } from './run_settings.js';
 
@@ -38,13 +39,15 @@ export async function overlapScanOf(settings: RunSettings): Promise<OverlapScan 
 
 /** What of the settings changes rows or files, beside what the plan names. */
 export function outputOf(
+  recipe: string,
   { inputFormat, textField, idField, source, licence, ...settings }: RunSettings,
   scan: OverlapScan | undefined,
 ): Record<string, string> {
   const nearDuplicates = settings.nearDuplicates?.toString();
   const sameMeaning = settings.sameMeaning?.toString();
   // A path is no part of a plan, the encoder's name is.
-  const asks = sameMeaning !== undefined || settings.set?.['characters'] === 'nearest';
+  const asks =
+    unitCosine(recipe, settings) !== undefined || settings.set?.['characters'] === 'nearest';
   const encoder = asks ? basename(settings.model ?? shippedModelName) : undefined;
   const format = settings.format === 'jsonl' ? undefined : settings.format;
   const columns = settings.columns === undefined ? undefined : JSON.stringify(settings.columns);
