@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Encoder, evaluateSts, loadStsData } from '../../dist/index.js';
 import { encodeTexts } from '../../dist/evaluate/encode_texts.js';
 import { readDevSets, scoreDevSets } from '../../dist/train/dev_sets.js';
+import { spreadOf } from '../../dist/train/seeds.js';
 import { train } from '../../dist/train/train.js';
 
 export const modelName = 'all-MiniLM-L6-v2';
@@ -97,23 +98,19 @@ const t975 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
 /** Mean of paired differences over seeds with its 95 % interval by Student's t. */
 export function pairedGain(ours, others) {
   const differences = ours.map((value, i) => value - others[i]);
-  const gain = mean(differences);
-  const squares = differences.reduce((sum, value) => sum + (value - gain) ** 2, 0);
-  const sd = Math.sqrt(squares / (differences.length - 1));
+  const { mean: gain, sd } = spreadOf(differences);
   const half = (t975[differences.length - 2] * sd) / Math.sqrt(differences.length);
   return { gain, interval: [gain - half, gain + half], differences };
 }
 
 export function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return spreadOf(values).mean;
 }
 
 /** Mean and sample sd, as `78.94 (0.12)`. */
 export function spreadText(values) {
-  const middle = mean(values);
-  const squares = values.reduce((sum, value) => sum + (value - middle) ** 2, 0);
-  const sd = values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1));
-  return `${middle.toFixed(2)} (${sd.toFixed(2)})`;
+  const { mean: middle, sd } = spreadOf(values);
+  return `${middle.toFixed(2)} (${(sd ?? 0).toFixed(2)})`;
 }
 
 export function gainText({ gain, interval: [low, high] }) {
