@@ -10,8 +10,7 @@ texts padded as usual, dropout 0. The step's loss is
     sum(W * E) + |sum of the rows of E|^2 / 2 + 0.3 * the masked tokens' mean cross-entropy,
     W[i][j] = sin(1 + 0.7 i + 0.3 j),  E [texts, hidden] mean pooled, or the first token behind tanh(Wx + b)
 
-Which tokens are masked follows METHODS 1.4 with Philox4x32-10 at the counters of PERFORMANCE 9,
-written here a second time. Of each gradient the file keeps its norm, its product with
+Which tokens are masked: masking.py. Of each gradient the file keeps its norm, its product with
 sin(1 + 0.37 k), k = 0, 1, ..., and its numbers at four places.
 """
 
@@ -23,6 +22,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import BertConfig, BertForMaskedLM, RobertaConfig, RobertaForMaskedLM
 
+from masking import Masking, pad
+
 HERE = pathlib.Path(__file__).parent / "training"
 VOCAB, HIDDEN, SEED, STEP, RATE, MLM_WEIGHT = 40, 12, 2**33 + 7, 5, 0.3, 0.3
 SIZES = dict(vocab_size=VOCAB, hidden_size=HIDDEN, num_hidden_layers=2, num_attention_heads=3,
@@ -31,44 +32,7 @@ SIZES = dict(vocab_size=VOCAB, hidden_size=HIDDEN, num_hidden_layers=2, num_atte
 LENGTHS = [5, 2, 9, 7, 12, 3]
 SPECIAL = [0, 1, 2, 3]
 MASK = 4
-
-
-def philox(counter, key):
-    c, k = list(counter), list(key)
-    for _ in range(10):
-        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & 0xFFFFFFFF, (p0 >> 32) ^ c[3] ^ k[1], p0 & 0xFFFFFFFF]
-        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return c
-
-
-def word(site, example, role, element):
-    counter = [element // 4, site << 8 | role, example, STEP]
-    return philox(counter, [SEED & 0xFFFFFFFF, SEED >> 32])[element % 4]
-
-
-def masked(rows, examples, roles):
-    """The rows with masked ids, and what to predict where, -100 elsewhere."""
-    changed, labels = [], []
-    for ids, example, role in zip(rows, examples, roles):
-        new, target = list(ids), [-100] * len(ids)
-        for t, token in enumerate(ids):
-            if token in SPECIAL or word(32, example, role, t) >= RATE * 2**32:
-                continue
-            target[t] = token
-            action = word(33, example, role, t)
-            if action < 0.8 * 2**32:
-                new[t] = MASK
-            elif action < 0.9 * 2**32:
-                new[t] = word(34, example, role, t) * VOCAB >> 32
-        changed.append(new)
-        labels.append(target)
-    return changed, labels
-
-
-def pad(rows, value):
-    longest = max(map(len, rows))
-    return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
+MASKING = Masking(seed=SEED, rate=RATE, mask=MASK, special=SPECIAL, vocab=VOCAB)
 
 
 def summary(gradient):
@@ -94,7 +58,7 @@ def step(model, mlp, pooling, padding, rows, examples, roles):
     columns = torch.arange(embeddings.shape[1], dtype=torch.float64)
     loss = (embeddings * torch.sin(1 + 0.7 * rows_of + 0.3 * columns)).sum()
     loss = loss + embeddings.sum(0).square().sum() / 2
-    changed, labels = masked(rows, examples, roles)
+    changed, labels = MASKING.masked(rows, examples, roles, STEP)
     predicted = model(input_ids=pad(changed, padding), attention_mask=mask, labels=pad(labels, -100))
     (loss + MLM_WEIGHT * predicted.loss).backward()
     named = {**dict(model.named_parameters()), **(mlp if pooling == "cls" else {})}
