@@ -37,6 +37,7 @@ export type {
   ExampleBatch,
   ForeignEmbeddings,
   GradientBatch,
+  EqualTexts,
   Loss,
   LossValue,
   NoisyReference,

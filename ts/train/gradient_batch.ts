@@ -1,5 +1,6 @@
 import type { SentenceEncoder } from '../encoder/sentence_encoder.js';
 import type { NativeLossInputs } from '../native_training.js';
+import { equalTextsChoices } from './loss.js';
 import type {
   ExampleBatch,
   ForeignEmbeddings,
@@ -19,7 +20,11 @@ export interface FlatBatch {
   readonly inputs: NativeLossInputs;
 }
 
-function fromExamples({ examples, exampleIds }: ExampleBatch): GradientBatch & { names: string[] } {
+function fromExamples({
+  examples,
+  exampleIds,
+  equalTexts,
+}: ExampleBatch): GradientBatch & { names: string[] } {
   const groups = examples.map(({ group }) => group);
   const grades = examples.map(({ positiveScore }) => positiveScore);
   return {
@@ -27,6 +32,7 @@ function fromExamples({ examples, exampleIds }: ExampleBatch): GradientBatch & {
     positives: examples.map(({ positive }) => positive),
     hardNegatives: examples.map(({ hardNegatives = [] }) => hardNegatives),
     exampleIds,
+    equalTexts,
     groups: groups.some((group) => group !== undefined) ? groups : undefined,
     grades: grades.every((grade) => grade !== undefined) ? grades : undefined,
     names: examples.map(({ id }, place) => id ?? String(place)),
@@ -86,7 +92,7 @@ function inputsOf(
   texts: readonly string[],
   owner: Int32Array,
 ): NativeLossInputs {
-  const { anchors, rowWeights, grades, groups } = batch;
+  const { anchors, rowWeights, grades, groups, equalTexts = 'exclude' } = batch;
   const examples = anchors.length;
   for (const [name, list] of Object.entries({ rowWeights, grades, groups })) {
     requireLength(name, list, examples);
@@ -94,6 +100,11 @@ function inputsOf(
   const bad = rowWeights?.findIndex((weight) => !(weight > 0)) ?? -1;
   if (bad !== -1)
     throw new RangeError(`expected rowWeights[${bad}] > 0, received ${rowWeights![bad]}`);
+  if (!equalTextsChoices.includes(equalTexts)) {
+    throw new RangeError(
+      `expected equalTexts to be one of ${equalTextsChoices.join(', ')}, received ${equalTexts}`,
+    );
+  }
   const groupOf = (row: number): string | undefined => {
     const example = row < 2 * examples ? row % examples : owner[row - 2 * examples]!;
     const group = groups?.[example];
@@ -101,7 +112,10 @@ function inputsOf(
   };
   return {
     owner: owner.length > 0 ? owner : undefined,
-    textIds: numbered(texts.map((text) => text.trim().toLowerCase())),
+    textIds:
+      equalTexts === 'negatives'
+        ? undefined
+        : numbered(texts.map((text) => text.trim().toLowerCase())),
     groupIds: groups && numbered(texts.map((_, row) => groupOf(row))),
     rowWeights: rowWeights && numbers('rowWeights', rowWeights),
     grades: grades && numbers('grades', grades),

@@ -161,6 +161,10 @@ export interface ForeignEmbeddings {
   readonly hardNegatives?: Float32Array | undefined;
 }
 
+/** What a candidate is whose text is that of the anchor or of its positive, case apart. */
+export const equalTextsChoices = ['exclude', 'negatives'] as const;
+export type EqualTexts = (typeof equalTextsChoices)[number];
+
 /** The texts of one step and what a loss may ask about them; examples by place. */
 export interface GradientBatch {
   readonly anchors: readonly string[];
@@ -174,6 +178,12 @@ export interface GradientBatch {
   readonly groups?: readonly (string | number | undefined)[] | undefined;
   /** For `coSent`: how alike anchor and positive are, on any scale. */
   readonly grades?: readonly number[] | undefined;
+  /**
+   * 'exclude' (default): a candidate with the text of the anchor or its positive is no negative.
+   * 'negatives': it is one, as in the published code of SimCSE and what follows it; texts are then
+   * not compared at all, in `qwen3` neither.
+   */
+  readonly equalTexts?: EqualTexts | undefined;
   readonly referenceEmbeddings?: ForeignEmbeddings | undefined;
   readonly teacherEmbeddings?: ForeignEmbeddings | undefined;
   /** Per example: the score of its positive, then of each hard negative. */
@@ -185,6 +195,8 @@ export interface ExampleBatch {
   readonly step?: number | undefined;
   /** As in `GradientBatch`. */
   readonly exampleIds?: readonly number[] | Uint32Array | undefined;
+  /** As in `GradientBatch`. */
+  readonly equalTexts?: EqualTexts | undefined;
   readonly examples: readonly {
     /** What errors call it. */
     readonly id?: string | undefined;

@@ -30,7 +30,7 @@ export const openNativeModel: OpenModel = async (request) => {
   const model: TrainableModel = {
     embed: (texts, options) => encoder.embed(texts, options),
     accumulate: (batch) =>
-      encoder.accumulateGradients(batch, foreign.losses, {
+      encoder.accumulateGradients({ ...batch, equalTexts: settings.equalTexts }, foreign.losses, {
         chunkTokens: request.chunkTokens,
         mlmWeight: mlmWeightAt(batch.step, settings.mlm),
       }),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { exportDtypes } from '../encoder/export.js';
 import { poolings } from '../encoder/pooling.js';
+import { equalTextsChoices } from './loss.js';
 import { lossSchema } from './loss_schema.js';
 
 const positive = z.number().gt(0);
@@ -90,6 +91,8 @@ export const settingsSchema = z.strictObject({
   patience: count.nullable(),
   /** No text twice in a batch (D22). */
   distinctTexts: z.boolean(),
+  /** What a candidate is whose text is the anchor's or the positive's own (D22). Default exclude. */
+  equalTexts: z.enum(equalTextsChoices).optional(),
   /** One source or task in a batch. */
   sameTaskBatches: z.boolean(),
   /** A frozen encoder whose similarities tell false negatives (METHODS 1.4). */
