@@ -2,8 +2,8 @@
 //   node scripts/roundtrip_python.mjs --python VENV/bin/python [--model FOLDER]
 // VENV: pip install sentence-transformers==6.* torch==2.11.0 safetensors peft. Reads folders that the
 // real sentence-transformers wrote, writes each anew, lets Python load both and compares embeddings to
-// 1e-5; then LoRA trained here, loaded by PEFT onto the model it was trained from; then the same for
-// converted PyTorch checkpoints, a hostile pickle among them.
+// 1e-5; then a pooling that Python lacks and must refuse; then LoRA trained here, loaded by PEFT onto the
+// model it was trained from; then the same for converted PyTorch checkpoints, a hostile pickle among them.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -93,6 +93,18 @@ async function roundTrip(name, folder, options, expected) {
   compare(`${name}, our encoder on what we wrote`, expected, await ours(first, {}));
 }
 
+/** What Python cannot compute it refuses, by the name of the pooling, and never pools otherwise. */
+async function layeredTrip(name, folder) {
+  const written = join(work, `${name}-layered`);
+  const options = { pooling: 'firstLastMean' };
+  await exportCheckpoint(await readCheckpoint(folder, options), written);
+  compare(`${name}, two layers`, await ours(folder, options), await ours(written, {}));
+  const args = ['encode', written, JSON.stringify(texts)];
+  const { status, stderr } = python('scripts/python/roundtrip.py', args);
+  const said = /ValueError: .*firstlastmean.*/i.exec(stderr)?.[0];
+  check(`${name}, two layers, in Python`, status !== 0 && said !== undefined, said ?? stderr);
+}
+
 /** A few steps of LoRA: PEFT computes what our merged weights do, and so does sentence-transformers. */
 async function adapter(name, folder) {
   const saved = join(work, `${name}-lora`);
@@ -147,6 +159,7 @@ try {
     const folder = join(models, name);
     await roundTrip(name, folder, {}, vectors('encode', folder));
   }
+  await layeredTrip('mean', join(models, 'mean'));
   for (const name of ['mean', 'roberta']) await adapter(name, join(models, name));
   const plain = join(models, 'plain-bert');
   const pooler = vectors('pooled', plain);

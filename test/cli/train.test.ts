@@ -109,6 +109,26 @@ test('what is selected is what is exported, whatever is trained', async (context
   assert.match(stdout, /-?\d\.\d+/);
 });
 
+test('each --pooling over two layers trains, exports and loads', async (context) => {
+  const { to, output } = await cliScene(context);
+  for (const pooling of ['firstLastMean', 'lastTwoMean', 'embeddingLastMean']) {
+    const path = `${output}-${pooling}`;
+    const { code, stderr } = await runSimgpt([
+      ...to(path),
+      '--max-steps',
+      '2',
+      '--pooling',
+      pooling,
+    ]);
+    assert.equal(code, 0, stderr);
+    await using encoder = await Encoder.load(join(path, 'model'), { precision: 'float32' });
+    assert.deepEqual(encoder.checkpoint.pooling, [pooling]);
+    const card = await readFile(join(path, 'model/README.md'), 'utf8');
+    assert.match(card, /^library_name: simgpt$/m);
+    assert.match(card, new RegExp(`pooling, ${pooling}, is in .simgpt.json., which simgpt loads`));
+  }
+});
+
 test('T5: numbers that overflow stop the run with step, tensor and examples', async (context) => {
   const { args, output } = await cliScene(context);
   const wild = ['--learning-rate', '1e38', '--set', 'maxGradNorm=null'];

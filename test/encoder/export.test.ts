@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readCheckpoint } from '#dist/encoder/checkpoint.js';
@@ -102,13 +102,38 @@ test('a head is written as the Dense module that computes the same', async () =>
   assert.deepEqual(readdirSync(folder.path).sort(), ['source', 'target']);
 });
 
+test('a pooling over two layers is stated in simgpt.json, and by a mode that Python refuses', async () => {
+  using folder = temporaryFolder();
+  const golden = join(repoRoot, 'test/golden/bert-erf');
+  // What sentence-transformers 6 accepts; any other mode is a ValueError, in 2.2 to 5 too.
+  const known = ['cls', 'max', 'mean', 'mean_sqrt_len_tokens', 'weightedmean', 'lasttoken'];
+  for (const [place, pooling] of (
+    [['firstLastMean'], ['lastTwoMean'], ['embeddingLastMean'], ['cls', 'firstLastMean']] as const
+  ).entries()) {
+    const target = join(folder.path, `${place}`);
+    await exportCheckpoint(await readCheckpoint(golden, { pooling }), target);
+    assert.deepEqual((await readCheckpoint(target)).pooling, pooling);
+    const read = (name: string): unknown => JSON.parse(readFileSync(join(target, name), 'utf8'));
+    assert.deepEqual(read('simgpt.json'), { formatVersion: 1, pooling });
+    const { pooling_mode: mode } = read('1_Pooling/config.json') as { pooling_mode: string };
+    assert.ok([mode].flat().some((name) => !known.includes(name)));
+    await using before = await Encoder.load(golden, { pooling, precision: 'float32' });
+    await using after = await Encoder.load(target, { precision: 'float32' });
+    const texts = ['a man plays', 'two women', ''];
+    assert.deepEqual(await after.embed(texts), await before.embed(texts));
+  }
+  const target = join(folder.path, '0');
+  assert.deepEqual((await readCheckpoint(target, { pooling: 'cls' })).pooling, ['cls']);
+  // Without its statement the folder is refused here as it is in Python.
+  rmSync(join(target, 'simgpt.json'));
+  await assert.rejects(readCheckpoint(target), { code: 'unsupported' });
+});
+
 test('what cannot be written is refused and leaves nothing behind', async () => {
   using folder = temporaryFolder();
   const source = join(folder.path, 'source');
   await writeFolder(source, { ...plainFiles, 'model.safetensors': weights });
   const target = join(folder.path, 'target');
-  const layered = await readCheckpoint(source, { pooling: 'firstLastMean' });
-  await assert.rejects(exportCheckpoint(layered, target), { code: 'unsupported' });
   const checkpoint = await readCheckpoint(source, { pooling: 'cls' });
   const signal = AbortSignal.abort();
   await assert.rejects(exportCheckpoint(checkpoint, target, { signal }), { code: 'cancelled' });

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
+import { Encoder } from '#dist/encoder/encoder.js';
 import { SimgptError } from '#dist/errors.js';
 import { mlmWeightAt } from '#dist/train/native_model.js';
+import { Optimizer } from '#dist/train/optimizer.js';
 import { train } from '#dist/train/train.js';
 import type { TrainOptions } from '#dist/train/train.js';
 import { temporaryFolder } from '../temporary_folder.js';
@@ -36,6 +39,36 @@ test('T2: the tiny BERT stopped after any step ends with the same bytes', async 
     await stopped(output, stopAt);
     await train({ ...inputs, output });
     assert.deepEqual(await equalFiles(output), whole, `stopped after step ${stopAt}`);
+  }
+});
+
+test('a pooling over two layers is trained, and exported to the same vectors', async (context) => {
+  const folder = await temporaryFolder(context);
+  const { data, dev } = await writeTrainingScene(folder);
+  const model = await randomModel(folder);
+  const texts = ['a man plays', 'the women', ''];
+  for (const pooling of ['firstLastMean', 'lastTwoMean', 'embeddingLastMean'] as const) {
+    const output = join(folder, pooling);
+    const settings = { pooling, batchSize: 8, evaluateEvery: 2, learningRate: 1e-2 };
+    const inputs = { recipe: 'simcse-sup', model, data, dev, settings };
+    const { runs } = await train({ ...inputs, maxSteps: 4, threads: 1, output });
+    const evaluation = JSON.parse(await readFile(join(output, 'evaluation.json'), 'utf8')) as {
+      dev: { after: { spearman: number } }[];
+    };
+    const gap = evaluation.dev[0]!.after.spearman - runs[0]!.selected.score!;
+    assert.ok(Math.abs(gap) < 1e-6, `${pooling}: ${gap}`);
+
+    const saved = join(folder, `${pooling}-saved`);
+    await using encoder = await Encoder.load(model, { trains: { kind: 'all' }, pooling });
+    await using optimizer = new Optimizer(encoder);
+    const batch = { anchors: texts.slice(0, 2), positives: texts.slice(1) };
+    await encoder.accumulateGradients(batch, { kind: 'infoNce' });
+    await optimizer.step({ learningRate: 1e-2 });
+    await encoder.save(saved);
+    await using loaded = await Encoder.load(saved, { precision: 'float32' });
+    const [trained, read] = await Promise.all([encoder.embed(texts), loaded.embed(texts)]);
+    const worst = trained.embeddings.map((value, i) => Math.abs(value - read.embeddings[i]!));
+    assert.ok(Math.max(...worst) < 1e-5, `${pooling}: ${Math.max(...worst)}`);
   }
 });
 

@@ -81,7 +81,7 @@ export interface CheckpointOptions {
 }
 
 /** Our own file beside the published ones: what they cannot express. */
-const ownFileName = 'simgpt.json';
+export const ownFileName = 'simgpt.json';
 
 interface OwnSettings {
   readonly pooling: readonly Pooling[] | undefined;
@@ -137,15 +137,15 @@ async function readTail(
   prompts: Readonly<Record<string, string>>,
   stated: readonly Pooling[] | undefined,
 ): Promise<Tail> {
-  let pooling: readonly Pooling[] = stated ?? [];
+  let pooling: readonly Pooling[] = [];
   const dense: DenseModule[] = [];
   let normalize = false;
   for (const entry of entries) {
     if (entry.kind === 'pooling') {
       const file = await readModuleConfig(dir, entry);
-      const module = readPoolingModule(file, hiddenSize);
+      const module = readPoolingModule(file, hiddenSize, stated);
       refuseExcludedPrompts(file, module.includePrompt, prompts);
-      pooling = stated ?? module.pooling;
+      pooling = module.pooling;
     } else if (entry.kind === 'dense') {
       const inputSize = dense.at(-1)?.outFeatures ?? hiddenSize * pooling.length;
       dense.push(await readDenseModule(dir, entry, inputSize));

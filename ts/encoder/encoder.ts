@@ -256,9 +256,10 @@ export class Encoder implements AsyncDisposable {
 
   /**
    * Writes the model as a sentence-transformers folder that Python and `Encoder.load` read: with
-   * LoRA merged and kept apart in `adapter/`, a deep prompt in `deep_prompt.safetensors`. Throws
-   * `outputExists` where `dir` is there, `unsupported` for poolings sentence-transformers lacks and
-   * for values that the asked `dtype` does not hold.
+   * LoRA merged and kept apart in `adapter/`. Python does not read a deep prompt, which is in
+   * `deep_prompt.safetensors`, and refuses a pooling over two layers, which `simgpt.json` states.
+   * Throws `outputExists` where `dir` is there, `unsupported` for values that the asked `dtype` does
+   * not hold.
    */
   async save(dir: string, options: SaveOptions = {}): Promise<void> {
     await saveSession(sessionOf(this), dir, options);

@@ -6,9 +6,14 @@ import { SimgptError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { errorCode } from '../files/json.js';
 import type { NativeTensorCopy } from '../native.js';
-import { deepPromptFile } from './checkpoint.js';
+import { deepPromptFile, ownFileName } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
-import { exportModelConfig, exportPooling, exportTokenizer } from './export_files.js';
+import {
+  exportModelConfig,
+  exportPooling,
+  exportTokenizer,
+  isPublishedPooling,
+} from './export_files.js';
 import type { ModelConfig } from './model_config.js';
 import type { DenseActivation, DenseModule } from './modules.js';
 import { copySafetensors, inspectSafetensors } from './safetensors.js';
@@ -256,7 +261,7 @@ async function writeFolder(
 ): Promise<void> {
   const tensors = await listTensors(checkpoint, options);
   await writeTransformer(checkpoint, target, tensors, options);
-  const { config, prompts, defaultPrompt } = checkpoint;
+  const { config, pooling, prompts, defaultPrompt } = checkpoint;
   const write = async (name: string, value: unknown): Promise<void> =>
     writeFileAtomic(join(target, name), sortedJson(value));
   await write('config.json', exportModelConfig(exportedConfig(config, options), options.dtype));
@@ -274,6 +279,7 @@ async function writeFolder(
 
   await mkdir(join(target, '1_Pooling'));
   await write('1_Pooling/config.json', exportPooling(checkpoint));
+  if (!isPublishedPooling(pooling)) await write(ownFileName, { formatVersion: 1, pooling });
   const following = [
     ...(checkpoint.head === 'none' ? [] : [headModule(checkpoint, tensors, options)]),
     ...checkpoint.dense.map((dense) => denseModule(dense, options)),
@@ -313,18 +319,18 @@ async function exists(path: string): Promise<boolean> {
 
 /**
  * Writes a checkpoint as a sentence-transformers folder that Python loads to the same vectors, but
- * for a deep prompt, whose file stands beside the weights and which Python does not know. The head
+ * for a deep prompt, whose file stands beside the weights and which Python does not know, and for a
+ * pooling over two layers, which `simgpt.json` states and Python refuses by name. The head
  * becomes a `Dense` module with tanh. The folder appears whole or not at all, and equal
  * checkpoints give equal bytes. Throws `outputExists` where `target` is there, `unsupported` for
- * poolings that sentence-transformers lacks, tokens of a vocabulary that is not BERT's and values that
- * float16 does not hold, `ioFailed`, `cancelled`; RangeError for unknown layers or tokens.
+ * tokens of a vocabulary that is not BERT's and values that float16 does not hold, `ioFailed`,
+ * `cancelled`; RangeError for unknown layers or tokens.
  */
 export async function exportCheckpoint(
   checkpoint: Checkpoint,
   target: string,
   options: ExportOptions = {},
 ): Promise<void> {
-  exportPooling(checkpoint);
   checkLayers(checkpoint, options.layers);
   await checkTokens(checkpoint, options.tokens);
   const path = resolve(target);

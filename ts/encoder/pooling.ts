@@ -101,15 +101,25 @@ export interface PoolingModule {
   readonly includePrompt: boolean;
 }
 
-/** Reads both forms of the pooling config: `pooling_mode_*` flags and `pooling_mode`. */
-export function readPoolingModule(file: JsonFile, hiddenSize: number): PoolingModule {
+/**
+ * Reads both forms of the pooling config: `pooling_mode_*` flags and `pooling_mode`. Neither is
+ * looked at where the pooling is `stated` elsewhere.
+ */
+export function readPoolingModule(
+  file: JsonFile,
+  hiddenSize: number,
+  stated: readonly Pooling[] | undefined,
+): PoolingModule {
   const field =
     fieldOf(file, 'embedding_dimension') === undefined
       ? 'word_embedding_dimension'
       : 'embedding_dimension';
   const size = integerField(file, field, { min: 1, max: 65_536 });
   if (size !== hiddenSize) failField(file, field, `the model's hidden_size ${hiddenSize}`);
-  return { pooling: readModes(file), includePrompt: booleanField(file, 'include_prompt', true) };
+  return {
+    pooling: stated ?? readModes(file),
+    includePrompt: booleanField(file, 'include_prompt', true),
+  };
 }
 
 /** Refuses what changes the vectors and is not computed: prompts left out of the pooling. */

@@ -1,4 +1,6 @@
+import { isPublishedPooling } from '../encoder/export_files.js';
 import { stsReportAsMarkdown } from '../evaluate/report_formats.js';
+import type { Prepared } from './prepare.js';
 import type { ToldRun } from './run_log.js';
 
 /**
@@ -9,8 +11,8 @@ import type { ToldRun } from './run_log.js';
 export function modelCard(inputs: ToldRun): string {
   const { prepared } = inputs;
   const { checkpoint } = prepared;
-  const prompted = prepared.recipe.settings.trains.kind === 'deepPrompt';
-  const library = prompted ? 'simgpt' : 'sentence-transformers';
+  const alone = onlyHere(prepared);
+  const library = alone.length > 0 ? 'simgpt' : 'sentence-transformers';
   return [
     '---',
     `library_name: ${library}`,
@@ -34,14 +36,26 @@ export function modelCard(inputs: ToldRun): string {
       'probabilities, and a value that means "alike" here may not in another domain. The model ' +
       'inherits what its base model and its training data have of bias and of errors.',
     '',
-    ...(prompted
+    ...alone.flatMap((sentence) => [sentence, '']),
+  ].join('\n');
+}
+
+/** What of the model sentence-transformers cannot say. */
+function onlyHere({ checkpoint: { pooling }, recipe }: Prepared): readonly string[] {
+  return [
+    ...(recipe.settings.trains.kind === 'deepPrompt'
       ? [
           'Its deep prompt is in `deep_prompt.safetensors`, which simgpt loads; sentence-transformers ' +
             'does not know it and would give the vectors of the base model.',
-          '',
         ]
       : []),
-  ].join('\n');
+    ...(isPublishedPooling(pooling)
+      ? []
+      : [
+          `Its pooling, ${pooling.join(' and ')}, is in \`simgpt.json\`, which simgpt loads; ` +
+            'sentence-transformers has no such pooling and refuses the folder.',
+        ]),
+  ];
 }
 
 function scores({ evaluation, outcome }: ToldRun): string[] {
