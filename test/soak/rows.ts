@@ -3,7 +3,8 @@ import { caps, killPoints, killStages, money } from './generation_rows.js';
 import { flatMemory } from './memory_rows.js';
 import { powerLoss } from './power_rows.js';
 import type { SoakResult } from './soak_result.js';
-import { copiedCheckpoints, pairedRuns, seenExamples, signalledRuns } from './train_loop_rows.js';
+import { signalledRuns, signalledSteps } from './signal_rows.js';
+import { copiedCheckpoints, pairedRuns, seenExamples } from './train_loop_rows.js';
 import { trainingKills } from './train_rows.js';
 
 export interface SoakGround {
@@ -20,6 +21,8 @@ export interface SoakRow {
   /** `count` is absent where every trial is to be run. */
   readonly run: (ground: SoakGround & { readonly count?: number }) => Promise<SoakResult>;
 }
+
+const signalLimits = { stopMs: 10_000, secondMs: 1_000 };
 
 /** By id of the reliability table, in the order in which they run. */
 export const rows: Readonly<Record<string, SoakRow>> = {
@@ -81,9 +84,14 @@ export const rows: Readonly<Record<string, SoakRow>> = {
     run: ({ count = 100, ...ground }) => seenExamples({ ...ground, count }),
   },
   T6: {
-    what: 'training runs stopped by a signal and run again, to the same bytes',
+    what: 'signals that stop training runs, in 10 s, the second in 1 s; run again, to the same bytes',
     full: 200,
-    run: ({ count = 200, ...ground }) => signalledRuns({ ...ground, count }),
+    run: ({ count = 200, ...ground }) => signalledRuns({ ...ground, count, limits: signalLimits }),
+  },
+  T6step: {
+    what: 'second signals within a step that takes seconds, which end it in 1 s',
+    full: 20,
+    run: ({ count = 20, ...ground }) => signalledSteps({ ...ground, count, limits: signalLimits }),
   },
   T7: {
     what: 'pairs of training runs of one seed, on one thread and two, to the same bytes',

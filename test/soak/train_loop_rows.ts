@@ -1,16 +1,15 @@
-// T3, T4, T6, T7: what a training run keeps when it is copied, cut off, signalled or repeated.
+// T3, T4, T7: what a training run keeps when it is copied, cut off or repeated.
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { openNewestCheckpoint } from '#dist/train/checkpoints.js';
 import { isMissing } from '#dist/files/json.js';
 import { trainWith } from '#dist/train/train.js';
-import { repoRoot } from '../shared_data.js';
 import { linearModel, pairCount } from '../train/linear_model.js';
 import { equalFiles, linearSteps, runLinear } from '../train/linear_run.js';
-import { runUntil } from '../train/process.js';
-import { tinyTraining, writeTrainingScene } from '../train/training_scene.js';
+import { tinyTraining } from '../train/training_scene.js';
 import type { SoakGround } from './rows.js';
+import { sameFiles } from './signal_rows.js';
 import { drawn } from './soak_result.js';
 import type { SoakResult } from './soak_result.js';
 
@@ -118,37 +117,6 @@ export async function seenExamples({ root, count, seed }: Ground): Promise<SoakR
   return { trials: count, failures, notes: { starts } };
 }
 
-/** T6: a signal at any line stops after the step in hand; what comes of it is the undisturbed run. */
-export async function signalledRuns({ root, count, seed }: Ground): Promise<SoakResult> {
-  await mkdir(root, { recursive: true });
-  const { options } = await writeTrainingScene(root);
-  const child = join(repoRoot, 'build/test/train/train_child.js');
-  const program = (output: string) => [
-    child,
-    JSON.stringify({ ...options, checkpointEvery: 100, output }),
-  ];
-  const calm = join(root, 'calm');
-  const whole = await runUntil(program(calm), undefined);
-  const expected = await equalFiles(calm);
-  const failures: string[] = whole.code === 0 ? [] : [whole.stderr];
-  let stopped = 0;
-  for (let trial = 0; trial < count; ++trial) {
-    const output = join(root, `run${trial}`);
-    const [signal, code] =
-      trial % 2 === 0 ? (['SIGINT', 130] as const) : (['SIGTERM', 143] as const);
-    const atLine = drawn(seed, trial, 1, whole.lines);
-    const end = await runUntil(program(output), { atLine, signals: [signal] });
-    if (end.code === code) stopped += 1;
-    // The signal may come when all is done.
-    else if (end.code !== 0)
-      failures.push(`${signal} at line ${atLine}: ${end.code} ${end.stderr}`);
-    const resumed = await runUntil(program(output), undefined);
-    const found = resumed.code === 0 ? await equalFiles(output) : new Map<string, string>();
-    if (!sameFiles(found, expected)) failures.push(`${signal} at line ${atLine}: other files`);
-  }
-  return { trials: count, failures, notes: { stopped } };
-}
-
 /** T7: two runs of one seed, one thread and two, are the same bytes. */
 export async function pairedRuns({ root, count }: Ground): Promise<SoakResult> {
   await mkdir(root, { recursive: true });
@@ -166,8 +134,4 @@ export async function pairedRuns({ root, count }: Ground): Promise<SoakResult> {
     if (!sameFiles(runs[0]!, runs[1]!)) failures.push(`seed ${pair}: other files`);
   }
   return { trials: count, failures, notes: {} };
-}
-
-function sameFiles(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
-  return a.size === b.size && [...a].every(([name, bytes]) => b.get(name) === bytes);
 }

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { repoRoot } from '../shared_data.js';
+import { signalledRuns, signalledSteps } from '../soak/signal_rows.js';
+import { temporaryFolder } from '../temporary_folder.js';
 import { equalFiles } from './linear_run.js';
 import { expectKillsChangeNothing, onSmallDisk, runUntil } from './process.js';
 import { trainingScene } from './training_scene.js';
@@ -16,27 +18,17 @@ test('T1: killed five times on its way, a run ends with the bytes of one never s
   await expectKillsChangeNothing(program, output, [1, 4, 9, 3, 12]);
 });
 
-test('T6: SIGINT and SIGTERM stop after the step in hand, with a checkpoint', async (context) => {
-  const { options, output } = await trainingScene(context);
-  const program = (path: string) => [
-    child,
-    JSON.stringify({ ...options, checkpointEvery: 100, output: path }),
-  ];
-  const whole = await runUntil(program(`${output}-whole`), undefined);
-  assert.equal(whole.code, 0, whole.stderr);
-  for (const [signal, code, atLine] of [
-    ['SIGINT', 130, 5],
-    ['SIGTERM', 143, 4],
-  ] as const) {
-    const stopped = await runUntil(program(output), { atLine, signals: [signal] });
-    assert.equal(stopped.code, code, stopped.stderr);
-    assert.match(stopped.stderr, /^simgpt: stopped after step \d+ of 12: stopped by SIG/);
-  }
-  // A second signal does not wait for the step.
-  const twice = await runUntil(program(output), { atLine: 4, signals: ['SIGINT', 'SIGTERM'] });
-  assert.ok(twice.code === 130 || twice.code === 143, twice.stderr);
-  assert.equal((await runUntil(program(output), undefined)).code, 0);
-  assert.deepEqual(await equalFiles(output), await equalFiles(`${output}-whole`));
+test('T6: the first signal stops with a checkpoint, the second at once, 20 signals', async (context) => {
+  const root = await temporaryFolder(context);
+  const { failures, trials } = await signalledRuns({ shim: '', root, count: 20, seed: 5 });
+  assert.deepEqual(failures, []);
+  assert.equal(trials, 20);
+});
+
+test('T6: a second signal does not wait for a step of the native code', async (context) => {
+  const root = await temporaryFolder(context);
+  const { failures } = await signalledSteps({ shim: '', root, count: 1, seed: 5 });
+  assert.deepEqual(failures, []);
 });
 
 test('on a full disk a run stops by name, and goes on from the last checkpoint when there is room', async (context) => {

@@ -9,6 +9,10 @@ export interface ProcessEnd {
   readonly stderr: string;
   /** Lines of stdout. */
   readonly lines: number;
+  /** Signals sent: fewer than planned where the process ended before. */
+  readonly signalsSent: number;
+  /** From the last signal to the end; 0 without signals. */
+  readonly sinceSignalMs: number;
 }
 
 /** The same under a limit of `blocks` of 1,024 bytes a file: what a full disk looks like. */
@@ -17,14 +21,17 @@ export function onSmallDisk(args: readonly string[], blocks: number): Promise<Pr
   return run('bash', ['-c', script, String(blocks), process.execPath, ...args], undefined);
 }
 
-/** Runs a Node program and sends `signals` in turn: the first at line `atLine` of its stdout. */
+/** Runs a Node program and sends it signals on its way. */
 export function runUntil(args: readonly string[], end: KillPlan | undefined): Promise<ProcessEnd> {
   return run(process.execPath, args, end);
 }
 
 interface KillPlan {
-  readonly atLine: number;
+  /** The first signal goes at this line of stdout: its number from 1, or what it contains. */
+  readonly atLine: number | string;
   readonly signals: readonly NodeJS.Signals[];
+  /** All signals go at that line, else each further one at the next line. */
+  readonly together?: boolean;
 }
 
 function run(
@@ -35,18 +42,32 @@ function run(
   return new Promise((resolve) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let lines = 0;
+    let begun = '';
     let stderr = '';
+    let sentAt = Infinity;
     const waiting = [...(end?.signals ?? [])];
-    child.stdout.on('data', (chunk: Buffer) => {
-      lines += chunk.toString().split('\n').length - 1;
-      if (end !== undefined && lines >= end.atLine) {
-        for (const signal of waiting.splice(0)) child.kill(signal);
+    const onLine = (line: string): void => {
+      lines += 1;
+      const reached = typeof end?.atLine === 'string' ? line.includes(end.atLine) : false;
+      if (!reached && sentAt === Infinity && !(lines >= Number(end?.atLine))) return;
+      for (const signal of waiting.splice(0, end?.together === true ? Infinity : 1)) {
+        child.kill(signal);
+        sentAt = performance.now();
       }
+    };
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      const found = (begun + chunk).split('\n');
+      begun = found.pop()!;
+      found.forEach(onLine);
     });
     child.stderr.on('data', (chunk: Buffer) => {
       stderr += chunk.toString();
     });
-    child.on('close', (code, signal) => resolve({ code, signal, stderr, lines }));
+    child.on('close', (code, signal) => {
+      const signalsSent = (end?.signals.length ?? 0) - waiting.length;
+      const sinceSignalMs = Math.max(0, performance.now() - sentAt);
+      resolve({ code, signal, stderr, lines, signalsSent, sinceSignalMs });
+    });
   });
 }
 
