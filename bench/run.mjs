@@ -61,7 +61,7 @@ function printRows() {
   print('\nFor bench/RESULTS.md:\n');
   print(machineBlock.join('  \n'));
   print(
-    '\n| case | ours | peer | its rate | ratio (quartiles) | of processor time | p99 ours | peak ours |',
+    '\n| case | ours | peer | its rate | ratio (quartiles) | of processor time | p99 ours | peak, ours / peer |',
   );
   print('|---|---|---|---|---|---|---|---|');
   print(rows.join('').trimEnd());

@@ -51,19 +51,18 @@ function describeSide(side: Samples, { units, unit, extra }: CaseReport): string
   ];
   if (extra !== undefined) parts.push(extra(side, seconds));
   if (side.cpuSeconds.length > 0) parts.push(`cpu ${milliseconds(median(side.cpuSeconds))}`);
-  if (side.peakBytes !== undefined) parts.push(`peak ${Math.round(side.peakBytes / 2 ** 20)} MiB`);
+  if (side.peakBytes !== undefined) parts.push(`peak ${mebibytes(side.peakBytes)}`);
   return parts.join(', ');
 }
 
-// | case | rate of ours | peer | its rate | ratio, quartiles | of processor time | p99 ours | peak ours |
+// | case | ours | peer | its rate | ratio (quartiles) | of processor time | p99 ours | peak, ours / peer |
 function markdownRows(report: CaseReport): string {
   const { samples, units, unit, name } = report;
   const ours = samples[0]!;
   const speed = (side: Samples) => `${rate(units / median(side.seconds))} ${unit}/s`;
-  const peak = ours.peakBytes === undefined ? '' : `${Math.round(ours.peakBytes / 2 ** 20)} MiB`;
-  const own = `${milliseconds(quantile(ours.seconds, 0.99))} | ${peak} |\n`;
+  const p99 = milliseconds(quantile(ours.seconds, 0.99));
   if (samples.length === 1) {
-    return `| ${name} | ${speed(ours)} | - | - | - | - | ${own}`;
+    return `| ${name} | ${speed(ours)} | - | - | - | - | ${p99} | ${mebibytes(ours.peakBytes)} |\n`;
   }
   return samples
     .slice(1)
@@ -71,9 +70,10 @@ function markdownRows(report: CaseReport): string {
       const ratio = ratioOf(ours, peer);
       const quartiles = ratio.quartiles.map(fixed).join('-');
       const cpu = ratio.cpuMedian === undefined ? '' : fixed(ratio.cpuMedian);
+      const peaks = [ours, peer].map(({ peakBytes }) => mebibytes(peakBytes)).filter(Boolean);
       return (
         `| ${name} | ${speed(ours)} | ${peer.name} | ${speed(peer)} ` +
-        `| **${fixed(ratio.median)}** (${quartiles}) | ${cpu} | ${own}`
+        `| **${fixed(ratio.median)}** (${quartiles}) | ${cpu} | ${p99} | ${peaks.join(' / ')} |\n`
       );
     })
     .join('');
@@ -85,6 +85,10 @@ export function print(line: string): void {
 
 export function fixed(value: number): string {
   return value.toFixed(2);
+}
+
+function mebibytes(bytes: number | undefined): string {
+  return bytes === undefined ? '' : `${Math.round(bytes / 2 ** 20)} MiB`;
 }
 
 function milliseconds(seconds: number): string {
