@@ -2,8 +2,9 @@
 //
 // float32, dropout 0.1, InfoNCE at temperature 0.05 with in-batch negatives, clipping and AdamW: MiniLM
 // on 64 pairs of mixed lengths, random weights of BERT-base's shape on 64 pairs of 32 tokens. First
-// every side's loss without dropout must be the same. The peers pad, we do not; their texts are
-// tokenised outside the timing, ours within. Learning rate 0 keeps every step the same work.
+// every side's loss without dropout must be the same. The peers are a plain loop and the step of
+// sentence-transformers' trainer; they pad, we do not, and their texts are tokenised outside the
+// timing, ours within. Learning rate 0 keeps every step the same work.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

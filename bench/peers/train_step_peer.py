@@ -1,6 +1,6 @@
-"""One SimCSE step of the peers, on requests of bench/harness/side.ts: plain PyTorch, or
-sentence-transformers' model and loss. AdamW with clipping, learning rate 0: weights stay, so that
-every step is the same work. Texts arrive with the request and are tokenised outside the timing.
+"""One SimCSE step of the peers, on requests of bench/harness/side.ts: plain PyTorch, or the step of
+sentence-transformers' trainer. AdamW with clipping, learning rate 0: weights stay, so that every step
+is the same work. Texts arrive with the request and are tokenised outside the timing.
 
     python train_step_peer.py pytorch|sentence-transformers
 """
@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import time
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -36,24 +37,41 @@ class PlainStep:
         scores = rows[: self.count] @ rows[self.count :].T / 0.05
         return torch.nn.functional.cross_entropy(scores, torch.arange(self.count))
 
+    def backward(self):
+        loss = self.loss()
+        loss.backward()
+        return loss
+
 
 class SentenceTransformersStep:
-    """MultipleNegativesRankingLoss over two columns, as its trainer calls it."""
+    """MultipleNegativesRankingLoss over two columns; what the trainer does with each batch."""
 
     def __init__(self, path):
         import sentence_transformers
+        from datasets import Dataset
+        from sentence_transformers import SentenceTransformerTrainer
+        from sentence_transformers import SentenceTransformerTrainingArguments
         from sentence_transformers.losses import MultipleNegativesRankingLoss
 
         self.model = sentence_transformers.SentenceTransformer(path, device="cpu")
-        self.criterion = MultipleNegativesRankingLoss(self.model, scale=20.0)
+        self.folder = tempfile.TemporaryDirectory()
+        self.trainer = SentenceTransformerTrainer(
+            model=self.model,
+            args=SentenceTransformerTrainingArguments(
+                output_dir=self.folder.name, use_cpu=True, report_to=[], disable_tqdm=True
+            ),
+            train_dataset=Dataset.from_dict({"anchor": ["a"], "positive": ["b"]}),
+            loss=MultipleNegativesRankingLoss(self.model, scale=20.0),
+        )
+        self.trainer.current_gradient_accumulation_steps = 1
         self.versions = {"sentence-transformers": sentence_transformers.__version__}
 
     def give(self, anchors, positives):
-        tokenize = getattr(self.model, "preprocess", None) or self.model.tokenize
-        self.columns = [tokenize(anchors), tokenize(positives)]
+        rows = [{"anchor": a, "positive": p} for a, p in zip(anchors, positives)]
+        self.features = self.trainer.data_collator(rows)
 
-    def loss(self):
-        return self.criterion([dict(column) for column in self.columns], None)
+    def backward(self):
+        return self.trainer.training_step(self.model, dict(self.features))
 
 
 def set_dropout(model, rate):
@@ -75,8 +93,7 @@ def load(kind, request):
 def step(side):
     cpu, start = time.process_time(), time.perf_counter()
     side.optimizer.zero_grad()
-    loss = side.loss()
-    loss.backward()
+    loss = side.backward()
     torch.nn.utils.clip_grad_norm_(side.model.parameters(), 1.0)
     side.optimizer.step()
     seconds = time.perf_counter() - start
