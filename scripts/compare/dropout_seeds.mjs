@@ -20,7 +20,7 @@ export async function compare({ shared, work, store, quick, threads }) {
   args.push('--column', `anchor=${nliColumns.anchor}`);
   args.push('--column', `hardNegatives=${nliColumns.hardNegatives.join()}`);
   // Looked at before and after alone: nothing is chosen, the last step's model is the result.
-  args.push('--dev', sts, '--test', sts, '--evaluate-every', '1000', '--checkpoint-every', '20');
+  args.push('--dev', sts, '--test', sts, '--eval-every', '1000', '--checkpoint-every', '20');
   args.push('--seed', seeds.join(), '--output', output);
   if (quick) args.push('--max-steps', '2');
   if (threads !== undefined) args.push('--threads', String(threads));

@@ -188,6 +188,11 @@ test('usage: one sentence, exit code 2', async (context) => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [['train', 'simcse', ...args.slice(2)], /expected a recipe out of distil-small, /],
     [[...args, '--learning-rate', '0'], /expected a number > 0, received 0/],
+    [
+      [...args, '--eval-every', '0'],
+      /option '--eval-every, .*expected an integer from 1 to \d+, received 0/,
+    ],
+    [[...args, '--evaluate-every', '0'], /expected an integer from 1 to \d+, received 0/],
     [[...args, '--set', 'batchSizes=3'], /expected no other fields, received "batchSizes"/],
     [[...args, '--set', 'maxTokens=0'], /field maxTokens: expected at least 3/],
     [['train', 'multicsr', ...args.slice(2)], /expected a reference encoder \(--reference\)/],

@@ -105,7 +105,7 @@ test('a head is written as the Dense module that computes the same', async () =>
 test('a pooling over two layers is stated in simgpt.json, and by a mode that Python refuses', async () => {
   using folder = temporaryFolder();
   const golden = join(repoRoot, 'test/golden/bert-erf');
-  // What sentence-transformers 6 accepts; any other mode is a ValueError, in 2.2 to 5 too.
+  // What sentence-transformers 6 accepts: it, 5 and 2.2 raise an error for any other mode.
   const known = ['cls', 'max', 'mean', 'mean_sqrt_len_tokens', 'weightedmean', 'lasttoken'];
   for (const [place, pooling] of (
     [['firstLastMean'], ['lastTwoMean'], ['embeddingLastMean'], ['cls', 'firstLastMean']] as const

@@ -87,7 +87,7 @@ export async function tinyTraining(folder: string): Promise<
   const model = await randomModel(folder);
   const inputs = { model, data: scene.data, dev: scene.dev, threads: 1 };
   const sizes = { 'batch-size': 8, epochs: 3, 'learning-rate': 0.001 };
-  const every = { 'evaluate-every': 5, 'checkpoint-every': 2 };
+  const every = { 'eval-every': 5, 'checkpoint-every': 2 };
   const flags = Object.entries({ ...inputs, ...sizes, ...every }).flatMap(([name, value]) => [
     `--${name}`,
     String(value),

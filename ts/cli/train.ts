@@ -104,7 +104,7 @@ export function register(program: Command): void {
     ['--max-steps <n>', 'end there, the schedule too'],
     ['--batch-size <n>', 'examples in a step'],
     ['--epochs <n>', 'times through the data'],
-    ['--evaluate-every <k>', 'steps between two looks at the dev sets'],
+    ['--eval-every, --evaluate-every <k>', 'steps between two looks at the dev sets'],
     ['--checkpoint-every <k>', 'steps between checkpoints (default: as it evaluates)'],
     ['--patience <n>', 'evaluations without a better score before it stops'],
     ['--threads <n>', 'processors to use (default: SIMGPT_THREADS, else all)'],
