@@ -183,8 +183,49 @@ test('columns by any name, grades among them; by position where asked', async (c
   assert.equal(pairs.code, 0, pairs.stderr);
 });
 
+const shippedModel = join(repoRoot, 'models/simgpt-small');
+
+function learns(target: string): string {
+  return `losses=[{"kind":"distillation","target":"${target}","objective":"mse"}]`;
+}
+
+test('--teacher: another model than the student is made of', async (context) => {
+  const { to, output } = await cliScene(context);
+  const two = ['--teacher', shippedModel, '--max-steps', '2'];
+  const run = async (path: string, recipe: string, ...more: string[]) => {
+    const { code, stderr } = await runSimgpt([...to(path).with(1, recipe), ...more]);
+    assert.equal(code, 0, stderr);
+    const lines = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+    const plan = JSON.parse(await readFile(join(path, 'run.json'), 'utf8')) as object;
+    return { first: JSON.parse(lines[1]!) as { loss: number }, plan, stderr };
+  };
+  const similar = ['--set', learns('similarities')];
+  const taught = await run(output, 'simcse-sup', ...similar, ...two);
+  assert.match(taught.stderr, /^the teacher has embedded \d+ texts$/m);
+  assert.ok(
+    'teacher' in taught.plan && 'simgpt-small' === (taught.plan.teacher as { id: string }).id,
+  );
+  const student = [
+    '--set',
+    'teacher={"layers":[1]}',
+    '--set',
+    'schedule={"kind":"constant","warmupSteps":0}',
+  ];
+  const own = await run(
+    `${output}-own`,
+    'distil-small',
+    ...similar,
+    ...student,
+    '--max-steps',
+    '2',
+  );
+  const other = await run(`${output}-other`, 'distil-small', ...similar, ...student, ...two);
+  assert.ok(!('teacher' in own.plan) && 'teacher' in other.plan);
+  assert.notEqual(other.first.loss, own.first.loss);
+});
+
 test('usage: one sentence, exit code 2', async (context) => {
-  const { args, data } = await cliScene(context);
+  const { args, data, model } = await cliScene(context);
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [['train', 'simcse', ...args.slice(2)], /expected a recipe out of distil-small, /],
     [[...args, '--learning-rate', '0'], /expected a number > 0, received 0/],
@@ -197,6 +238,22 @@ test('usage: one sentence, exit code 2', async (context) => {
     [[...args, '--set', 'maxTokens=0'], /field maxTokens: expected at least 3/],
     [['train', 'multicsr', ...args.slice(2)], /expected a reference encoder \(--reference\)/],
     [[...args, '--reference', 'x'], /expected no reference for this recipe, received x/],
+    [
+      [...args, '--teacher', 'x'],
+      /expected no teacher where no loss asks for its vectors .*received x/,
+    ],
+    [
+      [...args, '--set', learns('vectors')],
+      /expected a teacher \(--teacher\) for the distillation/,
+    ],
+    [
+      [...args, '--set', learns('vectors'), '--teacher', model],
+      /states its pooling in modules.json/,
+    ],
+    [
+      [...args, '--set', learns('vectors'), '--teacher', shippedModel],
+      /of 16 dimensions.*received 384/,
+    ],
     [[...args, '--set', 'batchSize'], /expected name=json, received batchSize/],
     [[...args, '--weight', '1', '--weight', '2'], /expected one --weight for each of 1 --data/],
     [[...args, '--column', 'negative=x'], /expected NAME=COLUMN, NAME out of anchor, positive/],

@@ -126,6 +126,10 @@ export function register(program: Command): void {
     .option('--exclude-overlap', 'leave out rows that share a text with an evaluation set')
     .option('--strict', 'stop at the first bad row')
     .option('--reference <path or id>', 'the encoder that tells false negatives')
+    .option(
+      '--teacher <path or id>',
+      'the encoder whose vectors a distillation learns (default: the model a student is made of)',
+    )
     .option('--json', 'print every event as a line of JSON')
     .addHelpText('after', help)
     .action((recipe, flags) => run(recipe, flags));
@@ -194,6 +198,7 @@ async function run(recipe: string, flags: TrainFlags): Promise<void> {
     excludeOverlap: flags.excludeOverlap,
     strict: flags.strict,
     reference: flags.reference,
+    teacher: flags.teacher,
     compute: { device: flags.device, precision: flags.precision },
     threads: flags.threads,
     chunkTokens: flags.chunkTokens,

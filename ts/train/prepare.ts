@@ -1,14 +1,11 @@
-import { basename, relative } from 'node:path';
+import { basename } from 'node:path';
 
 import { createBatches } from '../dataset/batches.js';
 import type { Batches } from '../dataset/batches.js';
-import { readCheckpoint } from '../encoder/checkpoint.js';
 import type { Checkpoint } from '../encoder/checkpoint.js';
 import { fingerprintFile } from '../dataset/input.js';
 import { resolveModel } from '../encoder/hub.js';
-import type { ResolvedModel } from '../encoder/hub.js';
 import { SimgptError } from '../errors.js';
-import { findInFolder } from '../encoder/folder.js';
 import { createOverlapScanner } from '../evaluate/overlap.js';
 import type { OverlapReport, OverlapScanner } from '../evaluate/overlap.js';
 import { loadOverlapSets } from '../evaluate/overlap_sets.js';
@@ -22,6 +19,8 @@ import { loadRecipe, resolveRecipe } from './recipe.js';
 import type { ResolvedRecipe } from './recipe.js';
 import type { RowName, Settings } from './recipe_schema.js';
 import type { RunPlan } from './run_folder.js';
+import { readModel, readRunModels } from './run_models.js';
+import type { RunModels } from './run_models.js';
 import { learningRateAt } from './schedule.js';
 import { readTrainingData } from './training_data.js';
 import type { TrainingData, TrainingFile } from './training_data.js';
@@ -54,16 +53,16 @@ export interface RunInputs {
   readonly strict?: boolean | undefined;
   /** The encoder that tells false negatives, where the recipe has one. */
   readonly reference?: string | undefined;
+  /** Whose vectors a distillation learns. Default: the model that the recipe makes a student of. */
+  readonly teacher?: string | undefined;
   /** Default: our kernels on the CPU, float32. Other back ends round otherwise: other bits. */
   readonly compute?: TrainingCompute | undefined;
 }
 
 /** A run's inputs, read and checked. */
-export interface Prepared {
+export interface Prepared extends RunModels {
   readonly checkpoint: Checkpoint;
   readonly compute: Required<TrainingCompute>;
-  /** The encoder that tells false negatives, where a loss asks one. */
-  readonly reference: Checkpoint | undefined;
   readonly recipe: ResolvedRecipe;
   readonly data: TrainingData;
   /** The data's texts in the evaluation sets; null where they were not looked for. */
@@ -106,7 +105,7 @@ export async function prepareRun(
     overrides: inputs.settings,
   });
   const { settings } = recipe;
-  const reference = await readReference(inputs.reference, settings, signal);
+  const models = await readRunModels(checkpoint, settings, inputs, signal);
   const dev =
     inputs.dev === undefined ? [] : await readDevSets(inputs.dev, settings.selection, signal);
   const test = inputs.test === undefined ? undefined : await readTestSets(inputs.test, signal);
@@ -129,8 +128,7 @@ export async function prepareRun(
     recipe,
     maxSteps,
     compute: compute.isDefault ? undefined : compute.chosen,
-    model: await modelOf(checkpoint),
-    reference: reference === undefined ? undefined : await modelOf(reference),
+    ...models.lineage,
     data: {
       files: data.files,
       counts: data.counts,
@@ -143,7 +141,7 @@ export async function prepareRun(
   return {
     checkpoint,
     compute: compute.chosen,
-    reference,
+    ...models,
     recipe,
     data,
     overlap: scanner?.report() ?? null,
@@ -166,44 +164,6 @@ function computeOf(options: TrainingCompute = {}) {
   const chosen = { device, backend, precision: trainingPrecision(options) };
   const isDefault = device === 'cpu' && backend === 'fast' && chosen.precision === 'float32';
   return { chosen, isDefault };
-}
-
-/** A plain folder says nothing about pooling: then it is what the recipe says, else `cls`. */
-async function readModel(
-  { dir, id, revision }: ResolvedModel,
-  stated: Settings['pooling'],
-): Promise<Checkpoint> {
-  const plain = (await findInFolder(dir, 'modules.json')) === undefined;
-  const pooling = stated === 'asModel' ? (plain ? 'cls' : undefined) : stated;
-  return readCheckpoint(dir, { id, revision, pooling });
-}
-
-/** METHODS 1.4: `cls` without a head, unless its folder says otherwise. */
-async function readReference(
-  path: string | undefined,
-  { reference, losses }: Settings,
-  signal: AbortSignal | undefined,
-): Promise<Checkpoint | undefined> {
-  const plain = losses.flatMap((loss) => (loss.kind === 'matryoshka' ? loss.losses : [loss]));
-  const asks = plain.some(
-    (loss) => loss.kind === 'infoNce' && loss.excludeFalseNegatives !== undefined,
-  );
-  if (reference === null && !asks) {
-    if (path === undefined) return undefined;
-    throw new RangeError(`expected no reference for this recipe, received ${path}`);
-  }
-  if (path === undefined) {
-    throw new RangeError(
-      'expected a reference encoder (--reference), such as unsupervised SimCSE of the same ' +
-        'backbone, received none',
-    );
-  }
-  return readModel(await resolveModel(path, { signal }), 'asModel');
-}
-
-async function modelOf(checkpoint: Checkpoint): Promise<JsonValue> {
-  const { id, revision } = checkpoint;
-  return { id, revision, files: await modelFiles(checkpoint) };
 }
 
 function batchOptions({ batchSize, distinctTexts, sameTaskBatches }: Settings, seed: number) {
@@ -247,25 +207,4 @@ async function overlapScanner(
 
 async function devFile({ name, path, gold }: DevSet): Promise<JsonValue> {
   return { name, file: basename(path), pairs: gold.length, ...(await fingerprintFile(path)) };
-}
-
-/** The files that a model's numbers come from; no path outside its folder is written down. */
-async function modelFiles({
-  dir,
-  weights,
-  dense,
-  tokenizer,
-  deepPrompt,
-}: Checkpoint): Promise<JsonValue> {
-  const paths = [
-    ...weights,
-    ...dense.map((module) => module.weights),
-    ...(deepPrompt === undefined ? [] : [deepPrompt.path]),
-    ...(tokenizer.kind === 'tokenizerJson' ? [tokenizer.path] : [tokenizer.vocabPath]),
-  ];
-  const files: JsonValue[] = [];
-  for (const path of [...new Set(paths)].sort()) {
-    files.push({ name: relative(dir, path), ...(await fingerprintFile(path)) });
-  }
-  return files;
 }

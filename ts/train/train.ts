@@ -208,7 +208,7 @@ async function loopOver(
     chunkTokens: options.chunkTokens,
     texts: () => textsOf(prepared.data),
     reference: prepared.reference,
-    teacher: settings.teacher === null ? undefined : prepared.checkpoint,
+    teacher: prepared.teacher,
     onTeacher: (progress) => options.onEvent?.({ kind: 'teacher', ...progress }),
     signal: options.signal,
   });

@@ -65,7 +65,7 @@ export interface ModelRequest {
   readonly chunkTokens?: number | undefined;
   /** Every list of texts of the data. */
   readonly texts: () => Iterable<readonly string[]>;
-  /** Whose embeddings are learned, where the recipe has a teacher. */
+  /** Whose embeddings are learned, where a loss asks. */
   readonly teacher?: Checkpoint | undefined;
   readonly onTeacher?: ((progress: TeacherProgress) => void) | undefined;
   /** The encoder that tells false negatives. */
