@@ -30,6 +30,8 @@ export interface KillableRun {
   readonly shim: string;
   /** Operations on files below this folder count. */
   readonly below: string;
+  /** Holds the count; default beside `below`. */
+  readonly counter?: string;
   /** 0: only count. */
   readonly killAt: number;
   /** The write it dies at is done by half. */
@@ -54,7 +56,7 @@ export interface KilledRun {
 /** Runs Node below the shim and waits for its end. */
 export function runKillable(run: KillableRun): Promise<KilledRun> {
   const { shim, below, killAt, torn = false, errno, args, env = {} } = run;
-  const counter = `${below}.count`;
+  const { counter = `${below}.count` } = run;
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { constants } from 'node:os';
 
 import { SimgptError } from '../errors.js';
 
@@ -23,9 +24,13 @@ export function isMissing(error: unknown): boolean {
 
 /** The `code` of a Node.js system error, such as `ENOENT`. */
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : undefined;
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) {
+    return undefined;
+  }
+  // Node calls some by number alone: a quota that is used up is "Unknown system error -122".
+  const number = /^Unknown system error -(\d+)$/.exec(error.code)?.[1];
+  const named = Object.entries(constants.errno).find(([, value]) => value === Number(number));
+  return named?.[0] ?? error.code;
 }
 
 /** Whether the operating system refused something, as ENOSPC and EACCES do. */

@@ -1,8 +1,9 @@
-import { lstat, mkdir, readdir, unlink } from 'node:fs/promises';
+import { lstat, readdir, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
 import { SimgptError } from '../errors.js';
 import { syncFolder } from '../files/atomic.js';
+import { makeFolder } from '../files/folder.js';
 import { openJournal } from '../files/journal.js';
 import type { Journal, JournalRecord } from '../files/journal.js';
 import { errorCode } from '../files/json.js';
@@ -155,7 +156,7 @@ async function prepareFolder(path: string, create: boolean): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined && create) {
     try {
-      await mkdir(path, { recursive: true });
+      await makeFolder(path);
       await syncFolder(dirname(resolve(path)));
     } catch (error) {
       const reason = errorCode(error) ?? String(error);

@@ -1,10 +1,11 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { SimgptError } from '../errors.js';
 import { syncFolder, writeFailure, writeFileAtomic } from '../files/atomic.js';
 import { canonicalJson } from '../files/canonical_json.js';
 import type { JsonValue } from '../files/canonical_json.js';
+import { makeFolder } from '../files/folder.js';
 import { errorCode, isJsonObject, readJsonFileIfPresent } from '../files/json.js';
 import { acquireLock } from '../files/lock.js';
 
@@ -33,7 +34,7 @@ export async function openRunFolder(path: string, plan: RunPlan): Promise<RunFol
   const folders = ['checkpoints', 'models'].map((name) => join(path, name));
   await expectRunOrNothing(path);
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolder(path);
   } catch (error) {
     throw writeFailure(path, error);
   }
@@ -43,7 +44,7 @@ export async function openRunFolder(path: string, plan: RunPlan): Promise<RunFol
   try {
     const known = await readJsonFileIfPresent(join(path, planFile));
     if (known === undefined) {
-      for (const folder of folders) await mkdir(folder, { recursive: true });
+      for (const folder of folders) await makeFolder(folder);
       await syncFolder(path);
       await writeFileAtomic(join(path, planFile), `${canonicalJson(plan)}\n`);
     } else {
