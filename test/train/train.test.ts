@@ -230,8 +230,9 @@ test('more records than the heap holds are refused by a sentence, not by the eng
   await writeFile(path, text);
   const module = new URL(import.meta.resolve('#dist/train/training_data.js')).href;
   const script =
+    `const settings = { data: 'sentences', losses: [] };` +
     `const { readTrainingData } = await import(${JSON.stringify(module)});` +
-    `await readTrainingData({ files: [{ path: ${JSON.stringify(path)} }], data: 'sentences' })` +
+    `await readTrainingData({ files: [{ path: ${JSON.stringify(path)} }], settings })` +
     `.catch((error) => console.log(error.code, error.message));`;
   const args = ['--max-old-space-size=96', '--input-type=module', '-e', script];
   const { stdout } = await promisify(execFile)(process.execPath, args);
@@ -244,7 +245,8 @@ test('more records than the heap holds are refused by a sentence, not by the eng
 test('texts: each text of the rows once, two an example', async (context) => {
   const { data } = await trainingScene(context);
   await writeFile(data, 'sent0\tsent1\thard_neg\na\tb\tc\na\td\te\n');
-  const { sources, counts } = await readTrainingData({ files: [{ path: data }], data: 'texts' });
+  const settings = { data: 'texts', losses: [{ kind: 'distillation' }] } as const;
+  const { sources, counts } = await readTrainingData({ files: [{ path: data }], settings });
   assert.deepEqual(
     sources[0]?.examples.map(({ id, anchor, positive }) => [id, anchor, positive]),
     [

@@ -126,7 +126,7 @@ function plainWithEncoders(
         : { ...rest, excludeFalseNegatives: { ...excluded, reference } };
     }
     case 'distillation':
-      return { ...loss, teacher };
+      return loss.target === 'scores' ? loss : { ...loss, teacher };
     default:
       return loss;
   }

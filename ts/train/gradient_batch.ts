@@ -35,8 +35,21 @@ function fromExamples({
     equalTexts,
     groups: groups.some((group) => group !== undefined) ? groups : undefined,
     grades: grades.every((grade) => grade !== undefined) ? grades : undefined,
+    teacherScores: ownScores(examples),
     names: examples.map(({ id }, place) => id ?? String(place)),
   };
+}
+
+/** Where all are there; one score stands for each hard negative of its row. */
+function ownScores(examples: ExampleBatch['examples']): GradientBatch['teacherScores'] {
+  const rows: number[][] = [];
+  for (const { positiveScore, negativeScore, hardNegatives = [] } of examples) {
+    const scores = [positiveScore, ...hardNegatives.map(() => negativeScore)];
+    const known = scores.filter((score) => score !== undefined);
+    if (known.length < scores.length) return undefined;
+    rows.push(known);
+  }
+  return rows;
 }
 
 function requireLength(name: string, list: ArrayLike<unknown> | undefined, examples: number): void {

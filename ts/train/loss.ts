@@ -128,7 +128,8 @@ export interface DistillationLoss extends Weighted {
   readonly kind: 'distillation';
   /**
    * 'vectors' (default): unit vectors themselves, of one length. 'similarities': the cosines of
-   * anchors to all candidates, at any length. 'scores': the batch's `teacherScores`.
+   * anchors to all candidates, at any length. 'scores': the batch's `teacherScores`, those of own
+   * positive and hard negatives; 'mse' compares them with cosines, 'kl' with each other.
    */
   readonly target?: 'vectors' | 'similarities' | 'scores' | undefined;
   /** Default 'mse'; 'kl' is for similarities and scores. */
@@ -203,7 +204,10 @@ export interface ExampleBatch {
     readonly anchor: string;
     readonly positive: string;
     readonly hardNegatives?: readonly string[] | undefined;
+    /** Grade of the positive, and a teacher's score of it. */
     readonly positiveScore?: number | undefined;
+    /** A teacher's score of each hard negative. */
+    readonly negativeScore?: number | undefined;
     readonly group?: string | undefined;
   }[];
 }

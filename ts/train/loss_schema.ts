@@ -58,7 +58,7 @@ const triplet = z.strictObject({
 const distillation = z.strictObject({
   kind: z.literal('distillation'),
   weight,
-  target: z.enum(['vectors', 'similarities']).optional(),
+  target: z.enum(['vectors', 'similarities', 'scores']).optional(),
   objective: z.enum(['mse', 'kl']).optional(),
   temperature,
   teacherTemperature: temperature,

@@ -115,7 +115,7 @@ export async function prepareRun(
       : undefined;
   const data = await readTrainingData({
     files: filesOf(inputs.data),
-    data: settings.data,
+    settings,
     dedupe: inputs.dedupe,
     strict: inputs.strict,
     excludes: (example) => (scanner?.check(example).length ?? 0) > 0 && excludeOverlap,

@@ -94,7 +94,7 @@ async function readTeacher(
   const targets = plainLosses(losses).flatMap((loss) =>
     loss.kind === 'distillation' ? (loss.target ?? 'vectors') : [],
   );
-  if (targets.length === 0) {
+  if (targets.every((target) => target === 'scores')) {
     if (path === undefined) return undefined;
     throw new RangeError(
       'expected no teacher where no loss asks for its vectors (distillation of vectors or ' +

@@ -13,7 +13,8 @@ import type { DigestSet } from '../files/digest_map.js';
 import type { BadRow } from '../files/quarantine.js';
 import { fingerprintFile } from '../dataset/input.js';
 import type { FileFingerprint } from './checkpoints.js';
-import type { Settings } from './recipe_schema.js';
+import { rowShapeOf } from './row_shape.js';
+import type { RowSettings } from './row_shape.js';
 
 /** One file of training data. */
 export interface TrainingFile extends Omit<ReadExamplesOptions, 'signal' | 'keepRecords'> {
@@ -54,7 +55,8 @@ export interface DataFile extends FileFingerprint {
 
 export interface ReadTrainingDataOptions {
   readonly files: readonly TrainingFile[];
-  readonly data: Settings['data'];
+  /** What decides the shape of a row: a row without what the losses read is a bad one. */
+  readonly settings: RowSettings;
   /** Leave a row out whose texts an earlier one has. Default: count it. */
   readonly dedupe?: boolean | undefined;
   /** Throw at the first bad row. */
@@ -72,6 +74,8 @@ export interface ReadTrainingDataOptions {
  * what reading a file throws.
  */
 export async function readTrainingData(options: ReadTrainingDataOptions): Promise<TrainingData> {
+  const { data } = options.settings;
+  const shape = rowShapeOf(options.settings);
   const seen = createDigestSet();
   const badRows: BadRow[] = [];
   const sources: WeightedSource[] = [];
@@ -81,7 +85,6 @@ export async function readTrainingData(options: ReadTrainingDataOptions): Promis
     const before = counts.read;
     const { signal } = options;
     const examples: TrainingExample[] = [];
-    const shape = shapeOf(options.data);
     for await (const row of readExamples(path, { ...reading, signal })) {
       counts.read += 1;
       if (counts.read % 1000 === 0) expectRoom(path, counts.read);
@@ -104,7 +107,7 @@ export async function readTrainingData(options: ReadTrainingDataOptions): Promis
       }
     }
     counts.used += examples.length;
-    sources.push({ examples: options.data === 'texts' ? paired(examples) : examples, weight });
+    sources.push({ examples: data === 'texts' ? paired(examples) : examples, weight });
     const rows = counts.read - before;
     const fingerprint = await fingerprintFile(path, signal);
     files.push({ name: basename(path), weight, rows, ...fingerprint, ...statedReading(reading) });
@@ -127,23 +130,6 @@ function statedReading({
   const all = withoutUndefined({ ...others, ...(named ? { columns } : {}) });
   const reading = all as Exclude<DataFile['reading'], undefined>;
   return Object.keys(reading).length === 0 ? {} : { reading };
-}
-
-type Shape = (
-  example: TrainingExample,
-) => TrainingExample | { readonly line: number; readonly field: string; readonly problem: string };
-
-function shapeOf(data: Settings['data']): Shape {
-  // Anchor and positive are one text under two dropout masks; other columns are not read.
-  if (data === 'sentences') {
-    return (example) => ({ ...example, positive: example.anchor, hardNegatives: [] });
-  }
-  if (data !== 'triples') return (example) => example;
-  return (example) => {
-    if (example.hardNegatives.length > 0) return example;
-    const problem = `expected a hard negative, as the recipe's triples have, received none`;
-    return { line: example.line, field: 'hardNegatives', problem };
-  };
 }
 
 /** Two texts an example, each text once: what learns from a teacher asks nothing of their meaning. */
