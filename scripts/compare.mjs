@@ -35,6 +35,8 @@ const threads = values.threads === undefined ? undefined : Number(values.threads
 if (threads !== undefined && !(Number.isInteger(threads) && threads > 0)) {
   fail(`expected --threads > 0, received ${values.threads}`, 2);
 }
+// Asked before anything is stored: what a comparison writes is no change of what it compares.
+const machine = describeMachine(root);
 const shared = resolve(process.env.SIMGPT_SHARED ?? join(root, '../shared'));
 if (!existsSync(join(shared, 'data/sts'))) {
   fail(`expected the folder of shared data at ${shared}; SIMGPT_SHARED names another`, 1);
@@ -67,7 +69,7 @@ function pageOf(name, table) {
     lines.findIndex((line) => !line.startsWith('//')),
   );
   const text = (line) => line.slice(3);
-  const { date, commit, cpu, cores, node } = describeMachine(root);
+  const { date, commit, cpu, cores, node } = machine;
   const made = `\`npm run compare -- ${name}\`, ${date}, commit ${commit}, Node ${node}, ${cpu}, ${cores} cores`;
   const parts = [[`# ${text(asked)}`], about.map(text), table, [made]];
   return `${parts.map((part) => part.join('\n')).join('\n\n')}\n`;
