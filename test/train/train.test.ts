@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, readFile, readdir, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -142,6 +142,7 @@ test('several seeds: a folder each, their mean and spread', async (context) => {
   const { runs, summary } = await trainWith(openLinear, { ...options, settings });
   assert.deepEqual((await readdir(output)).sort(), [
     'overlap.json',
+    'run.json',
     'seed-3',
     'seed-4',
     'seed-5',
@@ -155,6 +156,45 @@ test('several seeds: a folder each, their mean and spread', async (context) => {
   const losses = new Set<string>();
   for (const { folder } of runs) losses.add(await readFile(join(folder, 'metrics.jsonl'), 'utf8'));
   assert.equal(losses.size, 3, 'seeds differ');
+});
+
+test('several seeds: a folder of other seeds, other data or other files is refused', async (context) => {
+  const { options, data, output } = await trainingScene(context);
+  const withSeeds = (seeds: number[]) => ({
+    ...options,
+    maxSteps: 1,
+    settings: { ...options.settings, seeds },
+  });
+  await trainWith(openLinear, withSeeds([1, 2]));
+  const files = () =>
+    Promise.all(['overlap.json', 'seeds.json'].map((name) => readFile(join(output, name), 'utf8')));
+  const before = await files();
+  const again = await trainWith(openLinear, withSeeds([1, 2]));
+  assert.equal(again.runs.length, 2);
+  await assert.rejects(
+    trainWith(openLinear, withSeeds([3, 4])),
+    isError('outputExists', /settings\.seeds\.0 was 1, is 3 now; repeat the first command/),
+  );
+  await assert.rejects(
+    trainWith(openLinear, withSeeds([1])),
+    isError('outputExists', /settings\.seeds was \[1,2\], is \[1\] now/),
+  );
+  // A text of the dev set: what an earlier report did not find.
+  await appendFile(data, 'a man plays one\tlong long game\tlong word\n');
+  await assert.rejects(
+    trainWith(openLinear, withSeeds([1, 2])),
+    isError('outputExists', /data\.counts\.read was 30, is 31 now/),
+  );
+  assert.deepEqual(await files(), before);
+  assert.deepEqual((await readdir(output)).filter((name) => name.startsWith('seed-')).length, 2);
+  const foreign = join(output, '../foreign');
+  await mkdir(foreign);
+  await writeFile(join(foreign, 'overlap.json'), '{}');
+  await assert.rejects(
+    trainWith(openLinear, { ...withSeeds([1, 2]), output: foreign }),
+    isError('outputExists', /expected .*foreign to be a run of this command, .* found other files/),
+  );
+  assert.deepEqual(await readdir(foreign), ['overlap.json']);
 });
 
 test('bad rows are named in a quarantine file, duplicates counted or left out', async (context) => {

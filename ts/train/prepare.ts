@@ -72,6 +72,8 @@ export interface Prepared extends RunModels {
   readonly batchesOf: (seed: number) => Batches;
   /** Throws RangeError where warm-up leaves no step. */
   readonly totalStepsOf: (batches: Batches) => number;
+  /** What the runs of all seeds are a function of. */
+  readonly plan: RunPlan;
   /** What the run of one seed is a function of. */
   readonly planOf: (seed: number, totalSteps: number) => RunPlan;
 }
@@ -155,6 +157,7 @@ export async function prepareRun(
       learningRateAt(0, { ...settings, totalSteps });
       return totalSteps;
     },
+    plan: fixed,
     planOf: (seed, totalSteps) => ({ ...fixed, seed, totalSteps }),
   };
 }

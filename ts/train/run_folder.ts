@@ -31,7 +31,33 @@ const planFile = 'run.json';
  * that differs is named; `ioFailed` where it cannot be written or another process has it.
  */
 export async function openRunFolder(path: string, plan: RunPlan): Promise<RunFolder> {
-  const folders = ['checkpoints', 'models'].map((name) => join(path, name));
+  const lock = await openPlanned(path, plan, ['checkpoints', 'models']);
+  return {
+    path,
+    checkpoints: join(path, 'checkpoints'),
+    models: join(path, 'models'),
+    model: join(path, 'model'),
+    metrics: join(path, 'metrics.jsonl'),
+    timings: join(path, 'timings.jsonl'),
+    [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
+  };
+}
+
+/**
+ * Opens the folder that several seeds' run folders lie in, with what they share as its plan. Holds
+ * its lock until disposed; throws as `openRunFolder` does.
+ */
+export async function openSeedsFolder(path: string, plan: RunPlan): Promise<AsyncDisposable> {
+  const lock = await openPlanned(path, plan, []);
+  await removeTemporaries(path);
+  return lock;
+}
+
+async function openPlanned(
+  path: string,
+  plan: RunPlan,
+  folders: readonly string[],
+): Promise<AsyncDisposable> {
   await expectRunOrNothing(path);
   try {
     await makeFolder(path);
@@ -44,7 +70,7 @@ export async function openRunFolder(path: string, plan: RunPlan): Promise<RunFol
   try {
     const known = await readJsonFileIfPresent(join(path, planFile));
     if (known === undefined) {
-      for (const folder of folders) await makeFolder(folder);
+      for (const name of folders) await makeFolder(join(path, name));
       await syncFolder(path);
       await writeFileAtomic(join(path, planFile), `${canonicalJson(plan)}\n`);
     } else {
@@ -54,15 +80,7 @@ export async function openRunFolder(path: string, plan: RunPlan): Promise<RunFol
     await lock[Symbol.asyncDispose]();
     throw writeFailure(path, error);
   }
-  return {
-    path,
-    checkpoints: join(path, 'checkpoints'),
-    models: join(path, 'models'),
-    model: join(path, 'model'),
-    metrics: join(path, 'metrics.jsonl'),
-    timings: join(path, 'timings.jsonl'),
-    [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
-  };
+  return lock;
 }
 
 /** The plan in a run folder; undefined where it has none. */

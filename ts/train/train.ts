@@ -15,7 +15,7 @@ import type { OpenModel, TeacherProgress } from './trainable.js';
 import { prepareRun } from './prepare.js';
 import type { Prepared, RunInputs } from './prepare.js';
 import type { ScoringProgress } from './run_evaluation.js';
-import { openRunFolder } from './run_folder.js';
+import { openRunFolder, openSeedsFolder } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
 import { summarizeSeeds } from './seeds.js';
 import type { SeedSummary } from './seeds.js';
@@ -94,12 +94,15 @@ export async function trainWith(openModel: OpenModel, options: TrainOptions): Pr
   const { seeds } = prepared.recipe.settings;
   options.onEvent?.({ kind: 'data', ...prepared.data.counts });
   if (overlap !== null) options.onEvent?.({ kind: 'overlap', report: overlap });
+  const several = seeds.length > 1;
+  // What is found in the data lies beside the seeds' folders: of this plan, not of another's.
+  await using _shared = several ? await openSeedsFolder(options.output, prepared.plan) : undefined;
   const runs: RunResult[] = [];
   for (const seed of seeds) {
-    const path = seeds.length === 1 ? options.output : join(options.output, `seed-${seed}`);
+    const path = several ? join(options.output, `seed-${seed}`) : options.output;
     runs.push(await trainSeed(openModel, options, prepared, seed, path));
   }
-  const summary = seeds.length === 1 ? null : summarizeSeeds(runs);
+  const summary = several ? summarizeSeeds(runs) : null;
   if (summary !== null) {
     const text = `${canonicalJson(withoutUndefined(summary))}\n`;
     await writeFileAtomic(join(options.output, 'seeds.json'), text);
