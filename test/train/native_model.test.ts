@@ -40,6 +40,17 @@ test('T2: the tiny BERT stopped after any step ends with the same bytes', async 
     await train({ ...inputs, output });
     assert.deepEqual(await equalFiles(output), whole, `stopped after step ${stopAt}`);
   }
+  // Chunks of another size end elsewhere, so that going on with them is refused.
+  const output = join(folder, 'other-chunks');
+  await stopped(output, 1);
+  await assert.rejects(train({ ...inputs, chunkTokens: 64, output }), {
+    code: 'outputExists',
+    message: /chunkTokens was 128, is 64 now; repeat the first command/,
+  });
+  await train({ ...inputs, chunkTokens: 64, output: join(folder, 'small-chunks') });
+  const small = await equalFiles(join(folder, 'small-chunks'));
+  const weights = 'model/model.safetensors';
+  assert.ok(whole.has(weights) && small.get(weights) !== whole.get(weights));
 });
 
 test('a pooling over two layers is trained, and exported to the same vectors', async (context) => {

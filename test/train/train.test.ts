@@ -91,6 +91,15 @@ test('a finished run says so and does nothing; changed data or recipe is refused
     trainWith(openLinear, { ...options, maxSteps: 2 }),
     isError('outputExists', /maxSteps was absent, is 2 now; repeat the first command/),
   );
+  // Chunks of another size sum in another order: other bits.
+  await assert.rejects(
+    trainWith(openLinear, { ...options, chunkTokens: 64 }),
+    isError('outputExists', /chunkTokens was absent, is 64 now; repeat the first command/),
+  );
+  await assert.rejects(
+    trainWith(openLinear, { ...options, chunkTokens: 0 }),
+    new RangeError('expected chunkTokens to be an integer > 0, received 0'),
+  );
   await appendFile(data, 'a new\trow of\ttexts\n');
   await assert.rejects(
     trainWith(openLinear, options),

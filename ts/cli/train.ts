@@ -108,7 +108,10 @@ export function register(program: Command): void {
     ['--checkpoint-every <k>', 'steps between checkpoints (default: as it evaluates)'],
     ['--patience <n>', 'evaluations without a better score before it stops'],
     ['--threads <n>', 'processors to use (default: SIMGPT_THREADS, else all)'],
-    ['--chunk-tokens <n>', 'most tokens with a gradient in memory at once'],
+    [
+      '--chunk-tokens <n>',
+      'most tokens with a gradient in memory at once (default: what 768 MB hold)',
+    ],
   ];
   for (const [flags, text, least = 1] of integers) {
     command.addOption(new Option(flags, text).argParser(integerArgument(least, most)));

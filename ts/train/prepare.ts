@@ -55,6 +55,11 @@ export interface RunInputs {
   readonly reference?: string | undefined;
   /** Whose vectors a distillation learns. Default: the model that the recipe makes a student of. */
   readonly teacher?: string | undefined;
+  /**
+   * Most tokens with a graph in memory at once. Default: what 768 MB hold (8 GB on CUDA), a
+   * function of batch and model. Another value sums the same gradient in another order: equal to rounding alone.
+   */
+  readonly chunkTokens?: number | undefined;
   /** Default: our kernels on the CPU, float32. Other back ends round otherwise: other bits. */
   readonly compute?: TrainingCompute | undefined;
 }
@@ -91,9 +96,10 @@ export async function prepareRun(
   } = {},
 ): Promise<Prepared> {
   const { signal } = options;
-  const { maxSteps, excludeOverlap = false } = inputs;
-  if (maxSteps !== undefined && !(Number.isSafeInteger(maxSteps) && maxSteps > 0)) {
-    throw new RangeError(`expected maxSteps to be an integer > 0, received ${maxSteps}`);
+  const { maxSteps, chunkTokens, excludeOverlap = false } = inputs;
+  for (const [name, value] of Object.entries({ maxSteps, chunkTokens })) {
+    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue;
+    throw new RangeError(`expected ${name} to be an integer > 0, received ${value}`);
   }
   const compute = computeOf(inputs.compute);
   const recipeFile = await loadRecipe(inputs.recipe);
@@ -129,6 +135,7 @@ export async function prepareRun(
     kind: 'train',
     recipe,
     maxSteps,
+    chunkTokens,
     compute: compute.isDefault ? undefined : compute.chosen,
     ...models.lineage,
     data: {

@@ -30,8 +30,6 @@ export interface TrainOptions extends RunInputs {
   readonly checkpointEvery?: number | undefined;
   /** Processors to use; default `SIMGPT_THREADS`, else all allowed ones. */
   readonly threads?: number | undefined;
-  /** Most tokens with a graph in memory at once; the numbers do not depend on it. */
-  readonly chunkTokens?: number | undefined;
   /** Stops after the step in hand, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
