@@ -83,6 +83,9 @@ export interface CheckpointOptions {
 /** Our own file beside the published ones: what they cannot express. */
 export const ownFileName = 'simgpt.json';
 
+/** Prompts, as sentence-transformers writes them. */
+export const promptsFileName = 'config_sentence_transformers.json';
+
 interface OwnSettings {
   readonly pooling: readonly Pooling[] | undefined;
   readonly head: Head;
@@ -106,7 +109,7 @@ interface Prompts {
 }
 
 async function readPrompts(dir: string): Promise<Prompts> {
-  const path = await findInFolder(dir, 'config_sentence_transformers.json');
+  const path = await findInFolder(dir, promptsFileName);
   if (path === undefined) return { prompts: {}, defaultPrompt: null };
   const file = await readJsonFile(path);
   refuseField(file, 'model_type', ['SentenceTransformer']);

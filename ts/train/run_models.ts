@@ -1,22 +1,12 @@
-import { relative } from 'node:path';
-
-import { fingerprintFile } from '../dataset/input.js';
 import { readCheckpoint } from '../encoder/checkpoint.js';
 import type { Checkpoint } from '../encoder/checkpoint.js';
 import { findInFolder } from '../encoder/folder.js';
 import { resolveModel } from '../encoder/hub.js';
 import type { ResolvedModel } from '../encoder/hub.js';
-import type { FileFingerprint } from './checkpoints.js';
 import { plainLosses } from './loss_schema.js';
+import { lineageOf } from './model_lineage.js';
+import type { ModelLineage } from './model_lineage.js';
 import type { Settings } from './recipe_schema.js';
-
-/** A model that a run's numbers come from, as its plan and its card tell it. */
-export interface ModelLineage {
-  readonly id: string;
-  /** The commit it was downloaded from, where known. */
-  readonly revision: string | null;
-  readonly files: readonly ({ readonly name: string } & FileFingerprint)[];
-}
 
 /** A plain folder says nothing about pooling: then it is what the recipe says, else `cls`. */
 export async function readModel(
@@ -130,20 +120,4 @@ async function expectStatedPooling({ dir }: ResolvedModel): Promise<void> {
 
 function widthOf({ dense, config, pooling }: Checkpoint): number {
   return dense.at(-1)?.outFeatures ?? config.hiddenSize * pooling.length;
-}
-
-/** Its name, and the files that its numbers come from; no path outside its folder. */
-async function lineageOf(checkpoint: Checkpoint): Promise<ModelLineage> {
-  const { id, revision, dir, weights, dense, tokenizer, deepPrompt } = checkpoint;
-  const paths = [
-    ...weights,
-    ...dense.map((module) => module.weights),
-    ...(deepPrompt === undefined ? [] : [deepPrompt.path]),
-    ...(tokenizer.kind === 'tokenizerJson' ? [tokenizer.path] : [tokenizer.vocabPath]),
-  ];
-  const files: ModelLineage['files'][number][] = [];
-  for (const path of [...new Set(paths)].sort()) {
-    files.push({ name: relative(dir, path), ...(await fingerprintFile(path)) });
-  }
-  return { id, revision, files };
 }
