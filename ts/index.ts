@@ -68,7 +68,7 @@ export { bootstrapSpearman, percentileInterval } from './evaluate/uncertainty.js
 export type { SentenceEmbeddings, SentenceEncoder } from './encoder/sentence_encoder.js';
 export { loadRecipe, recipeFileSchema, recipeNames, resolveRecipe } from './train/recipe.js';
 export type { ResolvedRecipe, ResolveRecipeOptions } from './train/recipe.js';
-export type { RecipeFile, Settings } from './train/recipe_schema.js';
+export type { RecipeFile, Settings, SettingsInput } from './train/recipe_schema.js';
 export { learningRateAt } from './train/schedule.js';
 export type { Schedule } from './train/schedule.js';
 export type { SeedSummary, Spread } from './train/seeds.js';

@@ -12,6 +12,10 @@ import { tinyTraining } from '../train/training_scene.js';
 import { repoRoot } from '../shared_data.js';
 import { runSimgpt } from './run_simgpt.js';
 
+interface RunPlan {
+  readonly recipe: { readonly settings: { readonly trains: unknown } };
+}
+
 async function cliScene(context: TestContext) {
   const scene = await tinyTraining(await temporaryFolder(context));
   return { ...scene, args: scene.to(scene.output) };
@@ -82,7 +86,7 @@ test('T6: SIGINT and SIGTERM stop with a checkpoint, exit codes 130 and 143', as
 test('what is selected is what is exported, whatever is trained', async (context) => {
   const { to, output, model } = await cliScene(context);
   const warm = 'schedule={"kind":"linear","warmupSteps":2}';
-  const lora = '{"kind":"lora","rank":4,"alpha":8}';
+  const lora = '{"kind":"lora","rank":4}';
   for (const [recipe, ...more] of [
     ['simcse-unsup'],
     ['promcse-sup', '--learning-rate', '0.05'],
@@ -103,6 +107,13 @@ test('what is selected is what is exported, whatever is trained', async (context
     const gap = Math.abs(dev[0]!.after.spearman - done.selected.score);
     assert.ok(gap < 0.01, `${recipe} ${more.join(' ')}: ${gap}`);
   }
+  const adapted = `${output}-simcse-sup-2`;
+  const plan = JSON.parse(await readFile(join(adapted, 'run.json'), 'utf8')) as RunPlan;
+  const adapter = JSON.parse(
+    await readFile(join(adapted, 'model/adapter/adapter_config.json'), 'utf8'),
+  ) as Readonly<Record<string, unknown>>;
+  assert.deepEqual(plan.recipe.settings.trains, { kind: 'lora', rank: 4, alpha: 8 });
+  assert.deepEqual([adapter['r'], adapter['lora_alpha']], [4, 8]);
   const prompted = ['--model', `${output}-promcse-sup-2/model`];
   const { code, stdout, stderr } = await runSimgpt(['similarity', ...prompted, 'a man', 'a woman']);
   assert.equal(code, 0, stderr);

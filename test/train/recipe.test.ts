@@ -190,3 +190,25 @@ test('the JSON schema names the fields', () => {
   assert.ok('settings' in schema.properties && 'variants' in schema.properties);
   assert.ok(schema.required.includes('name') && !schema.required.includes('variants'));
 });
+
+test('LoRA has rank 16 and twice the rank as alpha where they are not given', async () => {
+  const recipe = await loadRecipe('simcse-sup');
+  for (const [given, expected] of [
+    [{}, { rank: 16, alpha: 32 }],
+    [{ rank: 4 }, { rank: 4, alpha: 8 }],
+    [{ alpha: 5 }, { rank: 16, alpha: 5 }],
+    [
+      { rank: 2, alpha: 1 },
+      { rank: 2, alpha: 1 },
+    ],
+  ] as const) {
+    const overrides = { trains: { kind: 'lora', ...given } } as const;
+    const { settings } = await resolveRecipe(recipe, { model: minilm, overrides });
+    assert.deepEqual(settings.trains, { kind: 'lora', ...expected });
+  }
+  const overrides = { trains: { kind: 'lora', rank: 0 } } as const;
+  await assert.rejects(
+    resolveRecipe(recipe, { model: minilm, overrides }),
+    /^RangeError: .*field trains.rank: expected at least 1 \(number\), received 0/,
+  );
+});

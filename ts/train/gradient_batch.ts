@@ -1,6 +1,7 @@
 import type { SentenceEncoder } from '../encoder/sentence_encoder.js';
 import type { NativeLossInputs } from '../native_training.js';
 import { equalTextsChoices } from './loss.js';
+import { plainLosses } from './loss.js';
 import type {
   ExampleBatch,
   ForeignEmbeddings,
@@ -224,7 +225,7 @@ export async function askForeignEncoders(
   stepNow: () => Promise<number>,
   signal?: AbortSignal,
 ): Promise<NativeLossInputs> {
-  const all = losses.flatMap((loss) => (loss.kind === 'matryoshka' ? loss.losses : [loss]));
+  const all = plainLosses(losses);
   const reference = single(
     'reference encoder',
     all.map((loss) => {

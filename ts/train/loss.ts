@@ -152,6 +152,11 @@ export interface MatryoshkaLoss extends Weighted {
   readonly weights?: readonly number[] | undefined;
 }
 
+/** The losses, with those of a matryoshka in its place. */
+export function plainLosses(losses: readonly Loss[]): readonly Exclude<Loss, MatryoshkaLoss>[] {
+  return losses.flatMap((loss) => (loss.kind === 'matryoshka' ? loss.losses : [loss]));
+}
+
 /** Vectors of another encoder for a batch's texts, rows of one width. */
 export interface ForeignEmbeddings {
   /** [examples, width] */

@@ -78,10 +78,3 @@ const matryoshka = z.strictObject({
 export const lossSchema = z.discriminatedUnion('kind', [...plain, matryoshka]);
 
 export type LossSettings = z.infer<typeof lossSchema>;
-
-/** The losses, with those of a matryoshka in its place. */
-export function plainLosses(
-  losses: readonly LossSettings[],
-): readonly Exclude<LossSettings, { readonly kind: 'matryoshka' }>[] {
-  return losses.flatMap((loss) => (loss.kind === 'matryoshka' ? loss.losses : [loss]));
-}

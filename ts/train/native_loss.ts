@@ -1,4 +1,5 @@
 import type { NativeLoss } from '../native_training.js';
+import { plainLosses } from './loss.js';
 import type {
   DistillationLoss,
   FalseNegativeExclusion,
@@ -45,7 +46,7 @@ export interface LearnedTemperature {
 /** The learned temperature of a list of losses. Throws RangeError where they differ. */
 export function learnedTemperature(losses: readonly Loss[]): LearnedTemperature | undefined {
   let found: LearnedTemperature | undefined;
-  for (const loss of losses.flatMap((each) => (each.kind === 'matryoshka' ? each.losses : each))) {
+  for (const loss of plainLosses(losses)) {
     if (loss.kind !== 'infoNce' || typeof loss.temperature !== 'object') continue;
     const initial = positive('temperature.initial', loss.temperature.initial, 1);
     const lowest = positive('temperature.lowest', loss.temperature.lowest, lowestTemperature);

@@ -17,7 +17,7 @@ import { readDevSets } from './dev_sets.js';
 import type { DevSet } from './dev_sets.js';
 import { loadRecipe, resolveRecipe } from './recipe.js';
 import type { ResolvedRecipe } from './recipe.js';
-import type { RowName, Settings } from './recipe_schema.js';
+import type { RowName, Settings, SettingsInput } from './recipe_schema.js';
 import type { RunPlan } from './run_folder.js';
 import { readModel, readRunModels } from './run_models.js';
 import type { RunModels } from './run_models.js';
@@ -35,7 +35,7 @@ export interface RunInputs {
   /** The published row to take instead of the one for the model's type and size. */
   readonly row?: RowName | undefined;
   /** Settings instead of the recipe's. */
-  readonly settings?: Partial<Settings> | undefined;
+  readonly settings?: Partial<SettingsInput> | undefined;
   /** A model folder or hub id. */
   readonly model: string;
   readonly revision?: string | undefined;

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import type { ModelConfig } from '../encoder/model_config.js';
 import { SimgptError } from '../errors.js';
-import type { RecipeFile, RowName, Settings } from './recipe_schema.js';
+import type { RecipeFile, RowName, Settings, SettingsInput } from './recipe_schema.js';
 
 /** The recipes that come with the package. */
 export const shippedRecipes = fileURLToPath(new URL('../../recipes/', import.meta.url));
@@ -25,7 +25,7 @@ export interface ResolveRecipeOptions {
   readonly model: Pick<ModelConfig, 'modelType' | 'hiddenSize'>;
   readonly variant?: string | undefined;
   readonly row?: RowName | undefined;
-  readonly overrides?: Partial<Settings> | undefined;
+  readonly overrides?: Partial<SettingsInput> | undefined;
 }
 
 /** Names of the shipped recipes, sorted. */

@@ -4,6 +4,7 @@ import { exportDtypes } from '../encoder/export.js';
 import { poolings } from '../encoder/pooling.js';
 import { equalTextsChoices } from './loss.js';
 import { lossSchema } from './loss_schema.js';
+import { loraSize } from './training_options.js';
 
 const positive = z.number().gt(0);
 const count = z.int().min(1);
@@ -20,11 +21,14 @@ const trainsSchema = z.discriminatedUnion('kind', [
     length: z.int().min(1).max(256),
     reparameterized: z.boolean().default(false),
   }),
-  z.strictObject({
-    kind: z.literal('lora'),
-    rank: z.int().min(1).max(1024),
-    alpha: positive,
-  }),
+  z
+    .strictObject({
+      kind: z.literal('lora'),
+      rank: z.int().min(1).max(1024).optional(),
+      alpha: positive.optional(),
+    })
+    // Decided here, so that a run writes the numbers down.
+    .transform((given) => ({ ...given, ...loraSize(given) })),
 ]);
 
 const scheduleSchema = z.strictObject({
@@ -112,6 +116,8 @@ export const settingsSchema = z.strictObject({
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
+/** The same as they are given: what has a default may be left out. */
+export type SettingsInput = z.input<typeof settingsSchema>;
 export type SettingName = keyof Settings;
 
 const partialSettings = settingsSchema.partial();

@@ -1,5 +1,5 @@
 import type { TrainingExample } from '../dataset/training_example.js';
-import { plainLosses } from './loss_schema.js';
+import { plainLosses } from './loss.js';
 import type { LossSettings } from './loss_schema.js';
 import type { Settings } from './recipe_schema.js';
 

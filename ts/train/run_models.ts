@@ -3,7 +3,7 @@ import type { Checkpoint } from '../encoder/checkpoint.js';
 import { findInFolder } from '../encoder/folder.js';
 import { resolveModel } from '../encoder/hub.js';
 import type { ResolvedModel } from '../encoder/hub.js';
-import { plainLosses } from './loss_schema.js';
+import { plainLosses } from './loss.js';
 import { lineageOf } from './model_lineage.js';
 import type { ModelLineage } from './model_lineage.js';
 import type { Settings } from './recipe_schema.js';

@@ -6,6 +6,7 @@ import { copySafetensors, inspectSafetensors } from '../encoder/safetensors.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { runJob } from '../native.js';
 import type { NativeTrainingEncoder } from '../native.js';
+import { loraSize } from './training_options.js';
 import type { Trains } from './training_options.js';
 
 interface Adapted {
@@ -27,8 +28,8 @@ export async function saveAdapter(
     const path = join(folder, deepPromptFile);
     await runJob(signal, (token) => native.saveTensors(path, 'adapter', '', token));
   } else if (trains.kind === 'lora') {
-    const rank = trains.rank ?? 16;
-    await saveLora(native, join(folder, 'adapter'), rank, trains.alpha ?? 2 * rank, signal);
+    const { rank, alpha } = loraSize(trains);
+    await saveLora(native, join(folder, 'adapter'), rank, alpha, signal);
   }
 }
 

@@ -88,8 +88,20 @@ function share(name: string, value: number): number {
   throw new RangeError(`expected ${name} from 0 to below 1, received ${value}`);
 }
 
+/** Rank and alpha of LoRA with their defaults: 16, as E5 has it, and twice the rank [own]. */
+export function loraSize({
+  rank = 16,
+  alpha = 2 * rank,
+}: {
+  readonly rank?: number | undefined;
+  readonly alpha?: number | undefined;
+}) {
+  return { rank, alpha };
+}
+
 function adapterOf(trains: Trains) {
-  const none = { promptLength: 0, promptProjection: 0, loraRank: 16, loraAlpha: 32 };
+  const size = loraSize({});
+  const none = { promptLength: 0, promptProjection: 0, loraRank: size.rank, loraAlpha: size.alpha };
   if (trains.kind === 'deepPrompt') {
     return {
       ...none,
@@ -98,8 +110,8 @@ function adapterOf(trains: Trains) {
     };
   }
   if (trains.kind !== 'lora') return none;
-  const loraRank = integer('trains.rank', trains.rank ?? 16, 1, 1024);
-  const loraAlpha = trains.alpha ?? 2 * loraRank;
+  const { rank, alpha: loraAlpha } = loraSize(trains);
+  const loraRank = integer('trains.rank', rank, 1, 1024);
   if (!(loraAlpha > 0)) throw new RangeError(`expected trains.alpha > 0, received ${loraAlpha}`);
   return { ...none, loraRank, loraAlpha };
 }
