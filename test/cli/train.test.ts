@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, readFile, readdir, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -202,37 +202,53 @@ function learns(target: string): string {
 
 test('--teacher: another model than the student is made of', async (context) => {
   const { to, output } = await cliScene(context);
-  const two = ['--teacher', shippedModel, '--max-steps', '2'];
   const run = async (path: string, recipe: string, ...more: string[]) => {
     const { code, stderr } = await runSimgpt([...to(path).with(1, recipe), ...more]);
     assert.equal(code, 0, stderr);
-    const lines = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
-    const plan = JSON.parse(await readFile(join(path, 'run.json'), 'utf8')) as object;
-    return { first: JSON.parse(lines[1]!) as { loss: number }, plan, stderr };
+    const read = (name: string) => readFile(join(path, name), 'utf8');
+    const [, step] = (await read('metrics.jsonl')).split('\n');
+    const plan = JSON.parse(await read('run.json')) as { teacher?: { id: string } };
+    const { loss } = JSON.parse(step!) as { loss: number };
+    return { loss, plan, card: await read('card.md'), stderr };
   };
-  const similar = ['--set', learns('similarities')];
-  const taught = await run(output, 'simcse-sup', ...similar, ...two);
+  const short = ['--set', learns('similarities'), '--max-steps', '2'];
+  const named = [...short, '--teacher', shippedModel];
+  const taught = await run(output, 'simcse-sup', ...named);
   assert.match(taught.stderr, /^the teacher has embedded \d+ texts$/m);
-  assert.ok(
-    'teacher' in taught.plan && 'simgpt-small' === (taught.plan.teacher as { id: string }).id,
+  assert.equal(taught.plan.teacher?.id, 'simgpt-small');
+  assert.match(taught.card, /^\| teacher \| simgpt-small \| not known \| model.safetensors \| /m);
+  const cold = 'schedule={"kind":"constant","warmupSteps":0}';
+  const student = ['--set', 'teacher={"layers":[1]}', '--set', cold];
+  const own = await run(`${output}-own`, 'distil-small', ...short, ...student);
+  assert.equal(own.plan.teacher, undefined);
+  assert.match(own.card, /^\| base and teacher \| random-bert \| /m);
+  assert.match(
+    own.card,
+    /^It began as a student made of the base model; layers kept, from 0: 1\.$/m,
   );
-  const student = [
-    '--set',
-    'teacher={"layers":[1]}',
-    '--set',
-    'schedule={"kind":"constant","warmupSteps":0}',
-  ];
-  const own = await run(
-    `${output}-own`,
-    'distil-small',
-    ...similar,
-    ...student,
-    '--max-steps',
-    '2',
+  const other = await run(`${output}-other`, 'distil-small', ...named, ...student);
+  assert.match(other.card, /^\| base \| random-bert \| [^]*^\| teacher \| simgpt-small \| /m);
+  assert.notEqual(other.loss, own.loss);
+});
+
+test('the card names the commit of a hub model, and the reference', async (context) => {
+  const { to, output, model } = await cliScene(context);
+  const cache = `${output}-cache`;
+  const commit = '0123456789abcdef0123456789abcdef01234567';
+  const repository = join(cache, 'models--our--tiny');
+  await mkdir(join(repository, 'refs'), { recursive: true });
+  await writeFile(join(repository, 'refs/main'), commit);
+  await cp(model, join(repository, 'snapshots', commit), { recursive: true });
+  const env = { HF_HUB_CACHE: cache, HF_HUB_OFFLINE: '1' };
+  const more = ['--model', 'our/tiny', '--reference', model, '--max-steps', '1'];
+  const { code, stderr } = await runSimgpt([...to(output).with(1, 'multicsr'), ...more], { env });
+  assert.equal(code, 0, stderr);
+  const card = await readFile(join(output, 'card.md'), 'utf8');
+  assert.match(
+    card,
+    new RegExp(`^\\| base \\| our/tiny \\| ${commit} \\| model.safetensors `, 'm'),
   );
-  const other = await run(`${output}-other`, 'distil-small', ...similar, ...student, ...two);
-  assert.ok(!('teacher' in own.plan) && 'teacher' in other.plan);
-  assert.notEqual(other.first.loss, own.first.loss);
+  assert.match(card, /^\| reference of false negatives \| random-bert \| not known \| /m);
 });
 
 test('usage: one sentence, exit code 2', async (context) => {

@@ -39,6 +39,7 @@ test('a run folder holds recipe, fingerprints, metrics, model, card and report',
   const plan = JSON.parse(await readFile(join(output, 'run.json'), 'utf8')) as {
     recipe: { name: string; settings: Record<string, unknown>; overridden: string[] };
     data: { files: { name: string; bytes: number; sha256: string; rows: number }[] };
+    model: { files: { name: string; bytes: number; sha256: string }[] };
     totalSteps: number;
   };
   assert.equal(plan.totalSteps, 12);
@@ -58,6 +59,9 @@ test('a run folder holds recipe, fingerprints, metrics, model, card and report',
   const card = await readFile(join(output, 'model/README.md'), 'utf8');
   assert.equal(card, await readFile(join(output, 'card.md'), 'utf8'));
   assert.match(card, /base_model: "bert-erf"/);
+  const [weights] = plan.model.files.filter(({ name }) => name.endsWith('.safetensors'));
+  const base = `| base | bert-erf | not known | ${weights!.name} | ${weights!.bytes} |`;
+  assert.ok(card.includes(`${base} \`${weights!.sha256}\` |`), card);
   assert.ok(card.includes(file!.sha256) && card.includes('| learningRate | `0.00005` | recipe |'));
   assert.match(await readFile(join(output, 'report.html'), 'utf8'), /<svg[^]*Alignment/);
   const loaded = await readCheckpoint(join(output, 'model'));

@@ -28,6 +28,7 @@ export function modelCard(inputs: ToldRun): string {
       `seed ${inputs.seed}.`,
     '',
     ...scores(inputs),
+    ...lineage(prepared),
     ...data(inputs),
     ...training(inputs),
     '## Limits',
@@ -85,6 +86,42 @@ function scores({ evaluation, outcome }: ToldRun): string[] {
           '',
         ]),
     ...(test === null ? [] : [stsReportAsMarkdown(test).trimEnd(), '']),
+  ];
+}
+
+/** The models that its numbers come from, by the bytes of their weights. */
+function lineage({ lineage: models, recipe, teacher }: Prepared): string[] {
+  const { model, reference, teacher: named } = models;
+  const alsoTaught = teacher !== undefined && named === undefined;
+  const rows = [
+    { role: alsoTaught ? 'base and teacher' : 'base', from: model },
+    ...(reference === undefined ? [] : [{ role: 'reference of false negatives', from: reference }]),
+    ...(named === undefined ? [] : [{ role: 'teacher', from: named }]),
+  ].flatMap(({ role, from: { id, revision, files } }) =>
+    files
+      .filter(({ name }) => name.endsWith('.safetensors'))
+      .map(
+        ({ name, bytes, sha256 }) =>
+          `| ${role} | ${inline(id)} | ${inline(revision ?? 'not known')} | ${inline(name)} ` +
+          `| ${bytes} | \`${sha256}\` |`,
+      ),
+  );
+  const layers = recipe.settings.teacher?.layers;
+  return [
+    '## Lineage',
+    '',
+    '| role | model | revision | weights | bytes | sha256 |',
+    '|---|---|---|---|---:|---|',
+    ...rows,
+    '',
+    ...(layers === undefined
+      ? []
+      : [
+          `It began as a student made of the base model; layers kept, from 0: ${layers.join(', ')}.`,
+          '',
+        ]),
+    '`run.json` names the other files of each model, with their sha256.',
+    '',
   ];
 }
 
