@@ -1,9 +1,9 @@
-"""Writes training_runs.json: thirty AdamW steps of a tiny BERT in PyTorch, for the loss of each recipe.
+"""Writes thirty AdamW steps of a tiny BERT in PyTorch, for each form of loss that the recipes have:
+training_runs.json with losses and gradient norms, training_runs.safetensors with the last parameters.
 
-    python test/golden/make_runs_golden.py     (torch 2.11, transformers; float64, dropout 0)
+    python test/golden/make_runs_golden.py     (torch 2.11, transformers, safetensors; float64, dropout 0)
 
-Parameters are stored as projections, sum_i p_i cos(i): a difference in any of them shows. The head of
-masked language modelling is no part of bert-erf: `fixed_rows` makes it.
+The head of masked language modelling is no part of bert-erf: `fixed_rows` makes it.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
 
 from masking import Masking, pad
@@ -21,8 +22,7 @@ RATE, DECAY, CLIP = 1e-3, 0.01, 1.0
 ANCHORS = ["a cat sleeps", "rain falls on the town", "two men play chess", "the dog runs"]
 POSITIVES = ["a cat is asleep", "it is raining in town", "men are playing a game", "a dog is running"]
 HARD = ["a cat is awake", "the town is dry", "two men sleep", "the dog lies still"]
-REFERENCE_WIDTH = 5
-MLM_WEIGHT, MLM_RATE = 0.1, 0.3
+REFERENCE_WIDTH, TEACHER_WIDTH = 5, 24
 
 tokenizer = PreTrainedTokenizerFast(
     tokenizer_file=str(HERE / "bert-erf/tokenizer.json"), pad_token="[PAD]"
@@ -57,27 +57,71 @@ def fixed_rows(count, width, seed):
     return torch.sin(values * 0.7 + seed).view(count, width).float().double()
 
 
-def reference_mask():
+def reference_mask(above):
     a, c = fixed_rows(4, REFERENCE_WIDTH, 1), fixed_rows(8, REFERENCE_WIDTH, 2)
-    similar = F.cosine_similarity(a[:, None], c[None], dim=-1) > 0.5
+    similar = F.cosine_similarity(a[:, None], c[None], dim=-1) > above
+    assert similar[~torch.eye(4, 8, dtype=torch.bool)].any()
     return ~similar | torch.eye(4, 8, dtype=torch.bool)
 
 
-def distil(a, c):
-    rows = torch.cat([a, c])
-    teacher = torch.cat([fixed_rows(4, 24, 3), fixed_rows(8, 24, 4)])
-    return (2 - 2 * F.cosine_similarity(rows, teacher, dim=-1)).mean()
+def distil(a, c, target):
+    teachers = fixed_rows(4, TEACHER_WIDTH, 3), fixed_rows(len(c), TEACHER_WIDTH, 4)
+    if target == "vectors":
+        return (2 - 2 * F.cosine_similarity(torch.cat([a, c]), torch.cat(teachers), dim=-1)).mean()
+    of = lambda x, y: F.cosine_similarity(x[:, None], y[None], dim=-1)
+    return F.mse_loss(of(a, c), of(*teachers))
 
 
+def loss_of(form, a, c):
+    """One of a recipe's losses of rows a [n, width] and their candidates c [m, width]."""
+    kind = form["kind"]
+    if kind == "infoNce":
+        return info_nce(a, c, form["temperature"], form.get("hardNegativeWeight", 0.0))
+    if kind == "energyHinge":
+        return hinge(a, c, form["margin"])
+    if kind == "multiCsr":
+        keep = reference_mask(form["above"])
+        if form["masked"] == "zeroScore":
+            return zero_score(a, c, form["temperature"], keep)
+        return info_nce(a, c, form["temperature"], keep=keep)
+    assert kind == "distillation" and form["objective"] == "mse"
+    return distil(a, c, form["target"])
+
+
+def form(data, *losses, mlm=None):
+    return {"data": data, "losses": list(losses), "mlm": mlm}
+
+
+def multi_csr(masked):
+    return {"kind": "multiCsr", "temperature": 0.05, "above": 0.95, "masked": masked}
+
+
+def weighted_hinge(weight):
+    return {"kind": "energyHinge", "margin": 0.2, "weight": weight}
+
+
+def distillation(target):
+    return {"kind": "distillation", "target": target, "objective": "mse"}
+
+
+def mlm(weight, rate, decay=1.0):
+    return {"weight": weight, "rate": rate, "decay": decay, "decaySteps": 100}
+
+
+NCE = {"kind": "infoNce", "temperature": 0.05}
 RUNS = {
-    "simcse-unsup": (False, lambda a, c: info_nce(a, c, 0.05)),
-    "simcse-sup": (True, lambda a, c: info_nce(a, c, 0.05)),
-    "simgpt-simcse": (True, lambda a, c: info_nce(a, c, 0.05, 0.8)),
-    "promcse-sup": (True, lambda a, c: info_nce(a, c, 0.05) + 10 * hinge(a, c)),
-    "multicsr": (True, lambda a, c: info_nce(a, c, 0.05, keep=reference_mask())),
-    "multicsr-released": (True, lambda a, c: zero_score(a, c, 0.05, reference_mask())),
-    "distil-small": (True, distil),
-    "simcse-unsup-mlm": (False, lambda a, c: info_nce(a, c, 0.05), True),
+    "simcse-unsup": form("sentences", NCE),
+    "simcse-sup": form("triples", NCE),
+    "simgpt-simcse-released": form("triples", NCE | {"hardNegativeWeight": 0.8}),
+    "promcse-sup": form("triples", NCE, weighted_hinge(10)),
+    "simgpt-promcse-released-base": form("triples", NCE, weighted_hinge(5)),
+    "simgpt-promcse-released-large": form("triples", NCE, weighted_hinge(5.7)),
+    "multicsr": form("triples", multi_csr("exclude")),
+    "multicsr-released": form("triples", multi_csr("zeroScore")),
+    "distil-small": form("texts", distillation("vectors"), distillation("similarities")),
+    "promcse-unsup-roberta": form("sentences", NCE, mlm=mlm(0.1, 0.15, 0.95)),
+    "simgpt-simcse-released-mlm": form("triples", NCE, mlm=mlm(0.05, 0.1)),
+    "syncse-released": form("triples", NCE, mlm=mlm(0.1, 0.15)),
 }
 
 
@@ -88,18 +132,12 @@ def embed(model, texts):
     return (hidden * mask).sum(1) / mask.sum(1)
 
 
-def projection(values):
-    flat = values.detach().flatten()
-    return float((flat * torch.cos(torch.arange(len(flat), dtype=torch.float64))).sum())
-
-
-MASKING = Masking(seed=0, rate=MLM_RATE, special=[0, 1, 2, 3, 4], mask=4, vocab=len(tokenizer))
-
-
 class Predictions:
     """The head of masked language modelling over a model whose word embeddings it shares."""
 
-    def __init__(self, model):
+    def __init__(self, model, rate):
+        special = [0, 1, 2, 3, 4]
+        self.masking = Masking(seed=0, rate=rate, special=special, mask=4, vocab=len(tokenizer))
         self.whole = BertForMaskedLM(BertConfig.from_pretrained(HERE / "bert-erf")).double()
         self.whole.bert = model
         head = self.whole.cls.predictions
@@ -118,16 +156,23 @@ class Predictions:
     def loss(self, texts, step):
         rows = [tokenizer(text)["input_ids"] for text in texts]
         examples, roles = [i % 4 for i in range(len(rows))], [i // 4 for i in range(len(rows))]
-        changed, labels = MASKING.masked(rows, examples, roles, step)
+        changed, labels = self.masking.masked(rows, examples, roles, step)
         if all(label == -100 for row in labels for label in row):
             return 0.0  # a mean over nothing
         mask = pad([[1] * len(row) for row in rows], 0)
         return self.whole(pad(changed, 0), attention_mask=mask, labels=pad(labels, -100)).loss
 
 
-def run(hard, loss_of, mlm=False):
+def texts_of(data):
+    if data == "sentences":
+        return ANCHORS + ANCHORS
+    return ANCHORS + POSITIVES + (HARD if data == "triples" else [])
+
+
+def run(form):
+    mlm = form["mlm"]
     model = BertModel.from_pretrained(HERE / "bert-erf", add_pooling_layer=False).double()
-    predictions = Predictions(model) if mlm else None
+    predictions = Predictions(model, mlm["rate"]) if mlm else None
     for module in (predictions.whole if mlm else model).modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -141,14 +186,14 @@ def run(hard, loss_of, mlm=False):
     optimizer = torch.optim.AdamW(
         [{"params": decaying, "weight_decay": DECAY}, {"params": plain, "weight_decay": 0.0}], lr=RATE
     )
+    texts = texts_of(form["data"])
     losses, norms = [], []
     for step in range(STEPS):
-        positives = POSITIVES if hard else ANCHORS
-        texts = ANCHORS + positives + (HARD if hard else [])
         rows = embed(model, texts)
-        loss = loss_of(rows[:4], rows[4:])
+        loss = sum(one.get("weight", 1) * loss_of(one, rows[:4], rows[4:]) for one in form["losses"])
         if mlm:
-            loss = loss + MLM_WEIGHT * predictions.loss(texts, step)
+            factor = mlm["weight"] * mlm["decay"] ** (step / mlm["decaySteps"])
+            loss = loss + factor * predictions.loss(texts, step)
         # Zero, not absent: a step without masked tokens is a step of the predictions' head too.
         optimizer.zero_grad(set_to_none=False)
         loss.backward()
@@ -158,16 +203,18 @@ def run(hard, loss_of, mlm=False):
         optimizer.step()
         losses.append(float(loss))
     # The true gradient of a key's bias is zero, and AdamW amplifies rounding.
-    kept = {name: projection(p) for name, p in named.items() if not name.endswith("key.bias")}
-    return {"losses": losses, "gradientNorms": norms, "parameters": kept}
+    kept = {name: p.detach().clone() for name, p in named.items() if not name.endswith("key.bias")}
+    return {"form": form, "losses": losses, "gradientNorms": norms}, kept
 
 
+runs = {name: run(of) for name, of in RUNS.items()}
 golden = {
     "texts": {"anchors": ANCHORS, "positives": POSITIVES, "hardNegatives": HARD},
     "learningRate": RATE,
     "weightDecay": DECAY,
     "maxGradNorm": CLIP,
-    "mlm": {"weight": MLM_WEIGHT, "rate": MLM_RATE},
-    "runs": {name: run(*of) for name, of in RUNS.items()},
+    "runs": {name: told for name, (told, _) in runs.items()},
 }
 (HERE / "training_runs.json").write_text(json.dumps(golden, indent=1) + "\n")
+parameters = {f"{name}/{at}": p for name, (_, kept) in runs.items() for at, p in kept.items()}
+save_file(parameters, HERE / "training_runs.safetensors")

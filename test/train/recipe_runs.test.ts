@@ -3,40 +3,22 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { loadRecipe, recipeNames, resolveRecipe } from '#dist/train/recipe.js';
-import type { RowName, Settings } from '#dist/train/recipe_schema.js';
 import { train } from '#dist/train/train.js';
 import { temporaryFolder } from '../temporary_folder.js';
+import { allRecipeForms } from './recipe_forms.js';
+import type { RecipeForm } from './recipe_forms.js';
 import { randomModel, writeTrainingScene } from './training_scene.js';
 
-interface Run {
-  readonly recipe: string;
-  readonly variant: string | undefined;
-  readonly row: RowName | undefined;
-  readonly settings: Settings;
-}
-
 /** What a run computes, whatever its sizes and rates. */
-function kindOf({ settings: s, recipe, variant }: Run): string {
+function kindOf({ settings: s, recipe, variant }: RecipeForm): string {
   const form = [s.trains, s.losses, s.mlm, s.head, s.pooling, s.reference, s.data];
   return JSON.stringify([recipe, variant, ...form]);
 }
 
-/** Every recipe, every variant and each of their rows that trains something else. */
-async function allRuns(): Promise<readonly Run[]> {
-  const runs: Run[] = [];
-  for (const recipe of await recipeNames()) {
-    const file = await loadRecipe(recipe);
-    for (const variant of [undefined, ...Object.keys(file.variants)]) {
-      const rows = variant === undefined ? file.rows : file.variants[variant]!.rows;
-      for (const row of [undefined, ...(Object.keys(rows) as RowName[])]) {
-        const model = { modelType: 'bert', hiddenSize: 16 } as const;
-        const { settings } = await resolveRecipe(file, { model, variant, row });
-        runs.push({ recipe, variant, row, settings });
-      }
-    }
-  }
-  return [...new Map(runs.map((run) => [kindOf(run), run])).values()];
+/** Those that train something else. */
+async function allRuns(): Promise<readonly RecipeForm[]> {
+  const forms = await allRecipeForms();
+  return [...new Map(forms.map((form) => [kindOf(form), form])).values()];
 }
 
 test('every recipe and every variant of it trains, as it stands', async (context) => {
