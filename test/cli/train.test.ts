@@ -155,6 +155,18 @@ test('T5: numbers that overflow stop the run with step, tensor and examples', as
   assert.equal(report.exampleIds.length, 8);
 });
 
+test('T5: rows of several files are named by file and line', async (context) => {
+  const { args, data, output } = await cliScene(context);
+  const second = join(await temporaryFolder(context), 'more.tsv');
+  await writeFile(second, await readFile(data, 'utf8'));
+  const wild = ['--learning-rate', '1e38', '--set', 'maxGradNorm=null', '--data', second];
+  const { code, stderr } = await runSimgpt([...args, ...wild]);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /step 2: .* \(examples (?:(?:more|triples)\.tsv line \d+(?:, )?){8}\);/);
+  const report = await readFile(join(output, 'diverged.json'), 'utf8');
+  assert.match(report, /"exampleIds":\["(?:more|triples)\.tsv line \d+",/);
+});
+
 test('a student with a smaller vocabulary; a warm-up too long is said before anything is made', async (context) => {
   const { to, output } = await cliScene(context);
   const teacher = 'teacher={"layers":[1],"vocabulary":{"minCount":4}}';

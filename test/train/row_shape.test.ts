@@ -168,7 +168,7 @@ test('a row without what the losses read is a bad row: file, line and field', as
     const strict = { ...run, output: `${run.output}-strict`, strict: true };
     await assert.rejects(train(strict), {
       code: 'dataInvalid',
-      message: `${run.data}, line 2: ${reason}`,
+      message: `${run.data}, line 2, field ${field}: ${reason}`,
     });
   }
   // A pair has no negative to score.

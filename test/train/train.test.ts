@@ -225,7 +225,15 @@ test('bad rows are named in a quarantine file, duplicates counted or left out', 
   assert.deepEqual(dropped.data, { read: 32, used: 30, bad: 1, duplicates: 1, dropped: 1 });
   await assert.rejects(
     trainWith(openLinear, { ...options, output: `${output}3`, strict: true }),
-    isError('dataInvalid', /triples\.tsv, line 33: expected a text/),
+    isError('dataInvalid', /triples\.tsv, line 33, field sent1: expected a text/),
+  );
+  await writeFile(data, 'sent0\tsent1\thard_neg\na\t\tc\n');
+  await assert.rejects(
+    trainWith(openLinear, { ...options, output: `${output}4` }),
+    isError(
+      'dataInvalid',
+      /rows to train on in triples\.tsv, found none; .*triples\.tsv, line 2, field sent1: expected a/,
+    ),
   );
 });
 
@@ -248,7 +256,10 @@ test("a recipe of triples takes no pairs; sentences need the anchor's column alo
   await writeFile(data, 'sent0\tsent1\na\tb\n');
   await assert.rejects(
     trainWith(openLinear, options),
-    isError('dataInvalid', /found none; line 2 of .*: expected a hard negative, as the recipe/),
+    isError(
+      'dataInvalid',
+      /found none; .*, line 2, field hardNegatives: expected a hard negative, as the recipe/,
+    ),
   );
   const unsupervised = { ...options, recipe: 'simcse-unsup', output: `${output}2` };
   const { data: counts } = await trainWith(openLinear, { ...unsupervised, dev: undefined });
@@ -303,8 +314,8 @@ test('texts: each text of the rows once, two an example', async (context) => {
   assert.deepEqual(
     sources[0]?.examples.map(({ id, anchor, positive }) => [id, anchor, positive]),
     [
-      ['0', 'a', 'b'],
-      ['1', 'c', 'd'],
+      ['1', 'a', 'b'],
+      ['1+2', 'c', 'd'],
       ['2', 'e', 'e'],
     ],
   );

@@ -19,6 +19,7 @@ import { loadRecipe, resolveRecipe } from './recipe.js';
 import type { ResolvedRecipe } from './recipe.js';
 import type { RowName, Settings, SettingsInput } from './recipe_schema.js';
 import type { RunPlan } from './run_folder.js';
+import { namedByFile } from './row_names.js';
 import { readModel, readRunModels } from './run_models.js';
 import type { RunModels } from './run_models.js';
 import { learningRateAt } from './schedule.js';
@@ -121,8 +122,9 @@ export async function prepareRun(
     excludeOverlap || options.scansOverlap === true
       ? await overlapScanner(inputs.dev, dev, test, signal)
       : undefined;
+  const files = filesOf(inputs.data);
   const data = await readTrainingData({
-    files: filesOf(inputs.data),
+    files,
     settings,
     dedupe: inputs.dedupe,
     strict: inputs.strict,
@@ -156,7 +158,10 @@ export async function prepareRun(
     overlap: scanner?.report() ?? null,
     dev,
     test,
-    batchesOf: (seed) => createBatches(data.sources, batchOptions(settings, seed)),
+    batchesOf: (seed) => {
+      const batches = createBatches(data.sources, batchOptions(settings, seed));
+      return namedByFile(batches, files, data, settings.data);
+    },
     totalStepsOf: (batches) => {
       const all = batches.stepsIn(settings.epochs);
       const totalSteps = Math.min(all, maxSteps ?? all);

@@ -93,7 +93,8 @@ export async function readTrainingData(options: ReadTrainingDataOptions): Promis
       if (shaped.problem !== undefined) {
         const { line, field, problem } = shaped;
         if (options.strict === true) {
-          throw new SimgptError('dataInvalid', `${path}, line ${line}: ${problem}`);
+          const bad = { file: path, line, field, reason: problem };
+          throw new SimgptError('dataInvalid', sentenceOf(bad));
         }
         badRows.push({ file: path, line, field, reason: problem });
         continue;
@@ -115,10 +116,14 @@ export async function readTrainingData(options: ReadTrainingDataOptions): Promis
   if (counts.used === 0) {
     const names = files.map(({ name }) => name).join(', ');
     const [bad] = badRows;
-    const why = bad === undefined ? '' : `; line ${bad.line} of ${bad.file}: ${bad.reason}`;
+    const why = bad === undefined ? '' : `; ${sentenceOf(bad)}`;
     throw new SimgptError('dataInvalid', `expected rows to train on in ${names}, found none${why}`);
   }
   return { sources, badRows, files, counts: { ...counts, bad: badRows.length } };
+}
+
+function sentenceOf({ file, line, field, reason }: BadRow): string {
+  return `${file}, line ${line}${field === null ? '' : `, field ${field}`}: ${reason}`;
 }
 
 /** Other columns make other examples of the same bytes, so that a run is a function of them too. */
@@ -143,8 +148,9 @@ function paired(examples: readonly TrainingExample[]): readonly TrainingExample[
   const list = [...texts];
   return list.flatMap(([anchor, example], i) => {
     if (i % 2 === 1) return [];
-    const positive = list[i + 1]?.[0] ?? anchor;
-    return [{ ...example, id: `${i / 2}`, anchor, positive, hardNegatives: [] }];
+    const [positive, other] = list[i + 1] ?? [anchor, example];
+    const id = other.id === example.id ? example.id : `${example.id}+${other.id}`;
+    return [{ ...example, id, anchor, positive, hardNegatives: [] }];
   });
 }
 
