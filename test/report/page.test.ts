@@ -172,6 +172,19 @@ test('a page forbids scripts and requests, and refers to nothing outside it', as
   );
 });
 
+test('a link leads to a file below the page, and nowhere else', async () => {
+  const linked = (text: string, path: string) =>
+    htmlPage({
+      title: 'links',
+      sections: [{ title: 'runs', blocks: [{ kind: 'links', links: [{ text, path }] }] }],
+    });
+  const source = await linked('<b>seed 1</b>', 'seed-1/report.html');
+  assert.ok(source.includes('<a href="seed-1/report.html">&lt;b&gt;seed 1&lt;/b&gt;</a>'));
+  for (const path of [...hostile, '', '../a', '/a', '//a.test/b', 'a/../b', 'https://a.test']) {
+    await assert.rejects(linked('a', path), /^RangeError: expected a path below the page's folder/);
+  }
+});
+
 test('the embedded data are read back as they were', async () => {
   const data = {
     list: hostile.filter((text) => !/\p{Surrogate}/u.test(text)),

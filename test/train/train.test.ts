@@ -155,6 +155,7 @@ test('several seeds: a folder each, their mean and spread', async (context) => {
   const { runs, summary } = await trainWith(openLinear, { ...options, settings });
   assert.deepEqual((await readdir(output)).sort(), [
     'overlap.json',
+    'report.html',
     'run.json',
     'seed-3',
     'seed-4',
@@ -166,6 +167,11 @@ test('several seeds: a folder each, their mean and spread', async (context) => {
   assert.ok(Math.abs(summary!.devScore!.mean - mean) < 1e-12);
   assert.deepEqual(summary!.devScore!.max, Math.max(...scores));
   assert.ok(summary!.devScore!.sd! >= 0);
+  const page = await readFile(join(output, 'report.html'), 'utf8');
+  for (const seed of settings.seeds) {
+    assert.ok(page.includes(`<a href="seed-${seed}/report.html">`));
+    await readFile(join(output, `seed-${seed}/report.html`));
+  }
   const losses = new Set<string>();
   for (const { folder } of runs) losses.add(await readFile(join(folder, 'metrics.jsonl'), 'utf8'));
   assert.equal(losses.size, 3, 'seeds differ');

@@ -37,7 +37,15 @@ export type ReportBlock =
       readonly note?: string;
     }
   /** Texts as they were written, each with its label. */
-  | { readonly kind: 'samples'; readonly samples: readonly ReportSample[] };
+  | { readonly kind: 'samples'; readonly samples: readonly ReportSample[] }
+  /** Other files of the run, by their path below the page's folder. */
+  | { readonly kind: 'links'; readonly links: readonly ReportLink[] };
+
+export interface ReportLink {
+  readonly text: string;
+  /** Names of letters, digits, `.`, `_` and `-`, joined by `/`. */
+  readonly path: string;
+}
 
 export interface ReportFigure {
   readonly label: string;
@@ -66,7 +74,8 @@ export interface ReportSample {
 
 /**
  * One self-contained HTML file: no script, no request, a policy that allows neither. Every text is
- * escaped, control characters are shown. Equal pages give equal bytes.
+ * escaped, control characters are shown. Equal pages give equal bytes. Throws RangeError for a link
+ * that leads out of the page's folder.
  */
 export async function htmlPage(page: ReportPage): Promise<string> {
   const sections: Html[] = [];
@@ -135,6 +144,8 @@ async function renderBlock(block: ReportBlock): Promise<Html> {
       return markup`<dl class="figures">${block.figures.map(renderFigure)}</dl>\n`;
     case 'table':
       return renderTable(block);
+    case 'links':
+      return markup`<ul>${block.links.map(renderLink)}</ul>\n`;
     case 'chart': {
       const svg = trustedHtml(await chartSvg(block.chart));
       const note = block.note === undefined ? undefined : markup` <span>${block.note}</span>`;
@@ -147,6 +158,14 @@ async function renderBlock(block: ReportBlock): Promise<Html> {
     default:
       return markup`${block.samples.map(renderSample)}`;
   }
+}
+
+function renderLink({ text, path }: ReportLink): Html {
+  // Never a scheme, a host or a way out of the folder: what is shown is not what decides.
+  if (!/^\w[\w.-]*(?:\/\w[\w.-]*)*$/.test(path)) {
+    throw new RangeError(`expected a path below the page's folder, received ${path}`);
+  }
+  return markup`<li><a href="${path}">${text}</a></li>\n`;
 }
 
 function renderFigure({ label, value, note }: ReportFigure): Html {

@@ -19,6 +19,7 @@ import { openRunFolder, openSeedsFolder } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
 import { summarizeSeeds } from './seeds.js';
 import type { SeedSummary } from './seeds.js';
+import { seedsReport } from './seeds_page.js';
 import { makeStudent } from './student.js';
 import type { DataCounts, TrainingData } from './training_data.js';
 
@@ -104,6 +105,8 @@ export async function trainWith(openModel: OpenModel, options: TrainOptions): Pr
   if (summary !== null) {
     const text = `${canonicalJson(withoutUndefined(summary))}\n`;
     await writeFileAtomic(join(options.output, 'seeds.json'), text);
+    const page = await seedsReport(prepared, runs, summary);
+    await writeFileAtomic(join(options.output, 'report.html'), page);
   }
   const { recipe, data } = prepared;
   return { output: options.output, recipe: recipe.name, runs, summary, data: data.counts };
