@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
-import { readExamples } from '#dist/dataset/examples.js';
 import { packTexts } from '#dist/encoder/pack.js';
 import type { NativeTrainingEncoder } from '#dist/native.js';
 import type { NativeAccumulateRequest, NativeLoss } from '#dist/native_training.js';
+import { trainWith } from '#dist/train/train.js';
+import { readTrainingData } from '#dist/train/training_data.js';
 import { skipWithoutModule } from '../native/test_module.js';
 import { randomNumbers } from '../encoder/random_model.js';
 import { temporaryFolder } from '../temporary_folder.js';
 import { goldenDir, loadTrainingModule, modelSpec } from './train_probe.js';
+import { openLinear, trainingScene } from './training_scene.js';
 
 const planted = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 // One word of its own in each example; all are in the golden vocabulary.
@@ -220,37 +222,80 @@ describe('T5: numbers that are none', { skip: skipWithoutModule }, () => {
     await training.dispose();
   });
 
-  test('60 in data: the row is left out with its line, or reading stops there', async () => {
+  test('60 in data: the row is left out with line and field, or strict stops there', async (context) => {
+    const folder = await temporaryFolder(context);
     const spellings = ['NaN', 'Infinity', '-Infinity', '1e999', 'nan'];
+    // What reads the scores, and what has no use for them.
+    const losses = [[{ kind: 'coSent' }], [{ kind: 'infoNce' }]] as const;
     for (let i = 0; i < 60; ++i) {
       const bad = spellings[i % spellings.length]!;
       const place = i % 7;
       const format = (['jsonl', 'csv', 'tsv'] as const)[i % 3]!;
-      const separator = format === 'tsv' ? '\t' : ',';
-      const lines = Array.from({ length: 7 }, (_, k) => {
-        const score = k === place ? bad : '1.5';
-        return format === 'jsonl'
-          ? `{"anchor":"a${k}","positive":"b${k}","positiveScore":${score}}`
-          : ['a', 'b'].map((text) => text + String(k)).join(separator) + separator + score;
-      });
-      const header = ['anchor', 'positive', 'positiveScore'].join(separator);
-      const text = [...(format === 'jsonl' ? [] : [header]), ...lines].join('\n');
-      const rows: { readonly line: number; readonly problem?: string | undefined }[] = [];
-      const chunks = (async function* () {
-        yield Buffer.from(text);
-      })();
-      for await (const row of readExamples({ name: `rows.${format}`, chunks })) rows.push(row);
-      const problems = rows.filter(({ problem }) => problem !== undefined);
+      const path = join(folder, `rows-${i}.${format}`);
+      await writeFile(path, scoredRows(format, place, bad));
+      const settings = { data: 'pairs', losses: losses[i % 2]! } as const;
       const line = place + (format === 'jsonl' ? 1 : 2);
+      // JSON has no word for NaN or infinity: there the line as a whole is at fault.
+      const field = format === 'jsonl' && bad !== '1e999' ? null : 'positiveScore';
+      const what = `${bad} in ${format}`;
+      const read = await readTrainingData({ files: [{ path }], settings });
       assert.deepEqual(
-        problems.map((row) => row.line),
-        [line],
-        `${bad} in ${format}`,
+        read.badRows.map((row) => [row.file, row.line, row.field]),
+        [[path, line, field]],
+        what,
       );
-      assert.equal(rows.length, 7);
+      assert.deepEqual([read.counts.read, read.counts.used, read.counts.bad], [7, 6, 1]);
+      const kept = read.sources[0]!.examples;
+      assert.deepEqual(
+        kept.map(({ anchor, positiveScore }) => [anchor, positiveScore]),
+        [0, 1, 2, 3, 4, 5, 6].filter((k) => k !== place).map((k) => [`a${k}`, 1.5]),
+      );
+      const { reason } = read.badRows[0]!;
+      const named = field === null ? '' : `, field ${field}`;
+      await assert.rejects(
+        readTrainingData({ files: [{ path }], settings, strict: true }),
+        { code: 'dataInvalid', message: `${path}, line ${line}${named}: ${reason}` },
+        what,
+      );
     }
   });
+
+  test('in data: a run trains on the others and names the row, or strict makes no step', async (context) => {
+    const { options, data, output } = await trainingScene(context);
+    const text = await readFile(data, 'utf8');
+    const scored = text
+      .trimEnd()
+      .split('\n')
+      .map((row, k) => {
+        const scores = ['positiveScore', ...Array.from({ length: 30 }, () => '1')];
+        return `${row}\t${k === 9 ? 'NaN' : scores[k]}`;
+      });
+    await writeFile(data, `${scored.join('\n')}\n`);
+    const reason = 'expected a finite number, received a string';
+    const strict = trainWith(openLinear, { ...options, strict: true });
+    const message = `${data}, line 10, field positiveScore: ${reason}`;
+    await assert.rejects(strict, { code: 'dataInvalid', message });
+    await assert.rejects(readFile(join(output, 'run.json')), { code: 'ENOENT' });
+    const { data: counts, runs } = await trainWith(openLinear, options);
+    assert.deepEqual([counts.read, counts.used, counts.bad, runs[0]?.steps], [30, 29, 1, 12]);
+    const quarantine = await readFile(join(output, 'data.quarantine.jsonl'), 'utf8');
+    const row = { file: data, line: 10, field: 'positiveScore', reason };
+    assert.deepEqual(JSON.parse(quarantine), row);
+  });
 });
+
+/** Seven scored pairs, one of them with another spelling of its score. */
+function scoredRows(format: 'jsonl' | 'csv' | 'tsv', place: number, bad: string): string {
+  const separator = format === 'tsv' ? '\t' : ',';
+  const lines = Array.from({ length: 7 }, (_, k) => {
+    const score = k === place ? bad : '1.5';
+    return format === 'jsonl'
+      ? `{"anchor":"a${k}","positive":"b${k}","positiveScore":${score}}`
+      : [`a${k}`, `b${k}`, score].join(separator);
+  });
+  const header = ['anchor', 'positive', 'positiveScore'].join(separator);
+  return `${[...(format === 'jsonl' ? [] : [header]), ...lines].join('\n')}\n`;
+}
 
 function packed(texts: readonly string[]): [Uint8Array, Float64Array | BigUint64Array] {
   const { bytes, offsets } = packTexts(texts, { lowercase: false });
