@@ -34,7 +34,7 @@ export async function seedsReport(
       { title: 'Over the seeds', blocks: [spreadTable(evaluations, summary)] },
       { title: 'Each seed', blocks: [seedTable(runs), links(runs)] },
     ],
-    data: withoutUndefined({ recipe, summary, runs: runs.map(({ folder: _, ...run }) => run) }),
+    data: withoutUndefined({ recipe, summary }),
   });
 }
 
