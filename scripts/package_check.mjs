@@ -2,14 +2,14 @@
 // and embeds a sentence from TypeScript.
 //   node scripts/package_check.mjs [--keep]    --keep leaves the project for a look
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installedPackage, packageScript, root } from './setup/paths.mjs';
 
 // What a published file must lie below; anything else in the tarball is a leak.
 const published =
-  /^(?:package\.json|README\.md|LICENSE|CMakeLists\.txt|binding\.gyp|prices\.json|bin\/|data\/|dist\/|models\/|native\/|recipes\/|templates\/|scripts\/setup(?:\.mjs|\/))/;
+  /^(?:package\.json|README\.md|LICENSE|CMakeLists\.txt|binding\.gyp|prices\.json|bin\/|data\/|dist\/|models\/|native\/|recipes\/|templates\/|scripts\/setup(?:\.mjs|\/)|tools\/convert\.py$)/;
 
 const tenLines = `import { Encoder } from 'simgpt';
 import type { EmbedResult } from 'simgpt';
@@ -97,9 +97,35 @@ function useAsDependency() {
   writeFileSync(join(project, 'embed.ts'), tenLines);
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(tsconfig));
   run('npx', ['--no-install', 'tsc'], project);
+  namesConverter();
   const { stdout } = run(process.execPath, ['embed.js'], project);
   expect(/^2 \d+ 1\.0000\n$/.test(stdout), `two equal unit vectors, received ${stdout}`);
   process.stdout.write(`package: ten lines of TypeScript print ${stdout}`);
+}
+
+/** What the message on PyTorch weights tells a user to run is there. */
+function namesConverter() {
+  const model = join(project, 'pickled');
+  mkdirSync(model);
+  for (const name of ['config.json', 'tokenizer.json']) {
+    copyFileSync(join(project, 'node_modules/simgpt/models/simgpt-small', name), join(model, name));
+  }
+  writeFileSync(join(model, 'pytorch_model.bin'), '');
+  const args = [
+    '--no-install',
+    'simgpt',
+    'similarity',
+    '--model',
+    model,
+    '--pooling',
+    'cls',
+    'a',
+    'b',
+  ];
+  const { stderr } = run('npx', args, project, { mayFail: true });
+  const named = /convert it with: python (\S+) /.exec(stderr)?.[1];
+  const found = named !== undefined && existsSync(join(project, named));
+  expect(found, `a converter in the package to be named, received ${stderr}`);
 }
 
 function expect(holds, what) {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, symlinkSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
 import { test } from 'node:test';
 import { readCheckpoint } from '#dist/encoder/checkpoint.js';
+import { converterCommand } from '#dist/encoder/converter.js';
 import { SimgptError } from '#dist/errors.js';
+import { repoRoot } from '../shared_data.js';
 import {
   bertConfig,
   moduleRow,
@@ -208,6 +210,13 @@ test('weights that can carry code are refused with the line on converting', asyn
       message: /expected model\.safetensors: this format is never opened.*tools\/convert\.py/,
     });
   }
+  // What is named is there from where the process is, and comes with the package.
+  const [, script] = converterCommand().split(' ');
+  assert.ok(existsSync(script!), script);
+  const packed = JSON.parse(await readFile(join(repoRoot, 'package.json'), 'utf8')) as {
+    files: string[];
+  };
+  assert.ok(packed.files.includes(relative(repoRoot, resolve(script!))), script);
 });
 
 test("a snapshot of the hub's cache may link to its blobs and nowhere else", async () => {

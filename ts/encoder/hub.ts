@@ -2,6 +2,7 @@ import { basename, join, resolve } from 'node:path';
 
 import { SimgptError } from '../errors.js';
 import { deepPromptFile, readCheckpoint } from './checkpoint.js';
+import { converterCommand } from './converter.js';
 import { findInFolder, isFolder } from './folder.js';
 import {
   cachedCommit,
@@ -64,7 +65,7 @@ async function fetchWeights(snapshot: RemoteSnapshot, folder: string): Promise<v
     throw new SimgptError(
       'unsupported',
       `${single}: expected safetensors weights in the repository, received ` +
-        `${others[0] ?? 'none'}; tools/convert.py turns PyTorch files into safetensors`,
+        `${others[0] ?? 'none'}; ${converterCommand()} turns a folder of PyTorch files into safetensors`,
     );
   }
   await snapshot.fetch(index);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { SimgptError } from '../errors.js';
 import { isJsonObject, readJsonFile } from '../files/json.js';
 import { describeValue, failField, fieldOf } from './config_fields.js';
+import { converterCommand } from './converter.js';
 import { findInFolder, requireInFolder, unsafePathReason } from './folder.js';
 
 /** Formats that can carry code or that we do not open, by the end of the name. */
@@ -29,7 +30,7 @@ async function failWithoutSafetensors(folder: string): Promise<never> {
   throw new SimgptError(
     'unsupported',
     `${join(folder, others[0] ?? '')}: expected model.safetensors: this format is never opened ` +
-      `(it may carry code); convert it with: python tools/convert.py ${folder} OUTPUT`,
+      `(it may carry code); convert it with: ${converterCommand()} ${folder} OUTPUT`,
   );
 }
 
