@@ -27,6 +27,15 @@ test('one command trains a model that loads, and says where it stands', async (c
   assert.equal(code, 0, stderr);
   assert.equal(stdout, '');
   assert.match(stderr, /^data: 30 of 30 records; 0 bad, 0 duplicates, 0 left out$/m);
+  assert.match(
+    stderr,
+    /^overlap: \d+ of 30 records share a text with 1 evaluation sets \(stsb-dev\)/m,
+  );
+  assert.match(stderr, /^overlap: not compared with stsb: expected 1379 pairs .*received 1$/m);
+  assert.match(
+    stderr,
+    /^overlap: not compared with the STS test sets sts12, .*sts16, sickr: --test FOLDER names them/m,
+  );
   assert.match(stderr, /^seed 42: 12 steps, 4 an epoch, in /m);
   assert.match(stderr, /^step 5: stsb -?\d+\.\d\d/m);
   assert.match(stderr, /^seed 42: 12 steps, step \d+ selected, dev -?\d+\.\d\d: .*run\/model$/m);

@@ -126,7 +126,10 @@ export function register(program: Command): void {
         .default('auto'),
     )
     .option('--dedupe', 'leave out rows whose texts an earlier row has')
-    .option('--exclude-overlap', 'leave out rows that share a text with an evaluation set')
+    .option(
+      '--exclude-overlap',
+      'leave out rows that share a text with a set of --dev, --test or an STS set beside --dev',
+    )
     .option('--strict', 'stop at the first bad row')
     .option('--reference <path or id>', 'the encoder that tells false negatives')
     .option(

@@ -1,3 +1,4 @@
+import type { RunOverlap } from '../train/overlap_scan.js';
 import type { RunEvent } from '../train/train.js';
 import { jsonForTerminal } from './print.js';
 import { createProgress } from './progress.js';
@@ -59,16 +60,8 @@ function sentence(event: RunEvent): string | undefined {
         `${dropped} left out`
       );
     }
-    case 'overlap': {
-      const { examples, overlapping, sets } = event.report;
-      const found = sets
-        .filter(({ exact, near }) => exact + near > 0)
-        .map(({ name, exact, near }) => `${forTerminalLine(name)} ${exact} exact, ${near} near`);
-      return (
-        `overlap: ${overlapping} of ${examples} records share a text with ` +
-        `${sets.length} evaluation sets${found.length === 0 ? '' : `: ${found.join('; ')}`}`
-      );
-    }
+    case 'overlap':
+      return [overlapFound(event.report), ...notCompared(event.report)].join('\n');
     case 'run':
       return (
         `seed ${event.seed}: ${event.totalSteps} steps, ${event.stepsPerEpoch} an epoch, ` +
@@ -94,4 +87,28 @@ function sentence(event: RunEvent): string | undefined {
     case 'timing':
   }
   return undefined;
+}
+
+function overlapFound({ examples, overlapping, sets }: RunOverlap): string {
+  if (sets.length === 0) return 'overlap: compared with no evaluation set';
+  const names = sets.map(({ name }) => forTerminalLine(name)).join(', ');
+  const found = sets
+    .filter(({ exact, near }) => exact + near > 0)
+    .map(({ name, exact, near }) => `${forTerminalLine(name)} ${exact} exact, ${near} near`);
+  return (
+    `overlap: ${overlapping} of ${examples} records share a text with ${sets.length} evaluation ` +
+    `sets (${names})${found.length === 0 ? '' : `: ${found.join('; ')}`}`
+  );
+}
+
+/** The test sets that nobody looked at: what is not said is taken for clean. */
+function notCompared({ notCompared: left }: RunOverlap): readonly string[] {
+  const missing = left.filter(({ problem }) => problem === null).map(({ name }) => name);
+  const damaged = left.flatMap(({ name, problem }) =>
+    problem === null ? [] : `overlap: not compared with ${name}: ${forTerminalLine(problem, 1000)}`,
+  );
+  if (missing.length === 0) return damaged;
+  const names = missing.join(', ');
+  const how = '--test FOLDER names them, or compare by simgpt data overlap';
+  return [...damaged, `overlap: not compared with the STS test sets ${names}: ${how}`];
 }

@@ -5,6 +5,9 @@ import { loadStsData } from './sts_data.js';
 import { readStsTable } from './sts_rows.js';
 import { stsTaskNames } from './sts_tasks.js';
 
+/** Of STS-B, what models are usually chosen by. */
+const devName = 'stsb-dev';
+
 /** The sets that training data is compared with, and those that are in none of the folders. */
 export interface OverlapSets {
   readonly sets: readonly EvaluationTexts[];
@@ -20,15 +23,46 @@ export async function loadOverlapSets(
   folders: readonly string[],
   signal?: AbortSignal,
 ): Promise<OverlapSets> {
+  const { sets, missing, damaged } = await findOverlapSets(folders, signal);
+  const [bad] = damaged;
+  if (bad !== undefined) throw bad.error;
+  if (!sets.some(({ name }) => name !== devName)) {
+    throw new SimgptError(
+      'fileNotFound',
+      `expected sts12.tsv ... sickr.tsv or SentEval's folders to compare with, ` +
+        `found none in ${folders.join(', ') || 'no folder'}`,
+    );
+  }
+  return { sets, missing };
+}
+
+/** A set that is there and is not what was published. */
+export interface DamagedSet {
+  readonly name: string;
+  /** `dataInvalid`, naming the file, and the line where one is at fault. */
+  readonly error: SimgptError;
+}
+
+/** {@link loadOverlapSets} that takes what is whole: no set need be there, damaged ones are named. */
+export async function findOverlapSets(
+  folders: readonly string[],
+  signal?: AbortSignal,
+): Promise<OverlapSets & { readonly damaged: readonly DamagedSet[] }> {
   const sets: EvaluationTexts[] = [];
   const missing: string[] = [];
+  const damaged: DamagedSet[] = [];
+  const note = (name: string) => (error: unknown) => {
+    if (!(error instanceof SimgptError) || error.code !== 'dataInvalid') return absent(error);
+    damaged.push({ name, error });
+    return undefined;
+  };
   for (const name of stsTaskNames) {
     const data = await loadStsData({
       folders,
       protocol: 'mteb',
       tasks: [name],
       ...(signal === undefined ? {} : { signal }),
-    }).catch(absent);
+    }).catch(note(name));
     const [found] = data?.sets ?? [];
     if (found === undefined) {
       missing.push(name);
@@ -36,17 +70,13 @@ export async function loadOverlapSets(
       sets.push({ name, texts: [...found.left, ...found.right] });
     }
   }
-  if (sets.length === 0) {
-    throw new SimgptError(
-      'fileNotFound',
-      `expected sts12.tsv ... sickr.tsv or SentEval's folders to compare with, ` +
-        `found none in ${folders.join(', ') || 'no folder'}`,
-    );
+  const dev = await devTexts(folders, signal).catch(note(devName));
+  if (dev === undefined) {
+    missing.push(devName);
+  } else {
+    sets.push({ name: devName, texts: dev });
   }
-  const dev = await devTexts(folders, signal);
-  return dev === undefined
-    ? { sets, missing: [...missing, 'stsb-dev'] }
-    : { sets: [...sets, { name: 'stsb-dev', texts: dev }], missing };
+  return { sets, missing, damaged };
 }
 
 async function devTexts(

@@ -5,16 +5,14 @@ import type { Batches } from '../dataset/batches.js';
 import type { Checkpoint } from '../encoder/checkpoint.js';
 import { fingerprintFile } from '../dataset/input.js';
 import { resolveModel } from '../encoder/hub.js';
-import { SimgptError } from '../errors.js';
-import { createOverlapScanner } from '../evaluate/overlap.js';
-import type { OverlapReport, OverlapScanner } from '../evaluate/overlap.js';
-import { loadOverlapSets } from '../evaluate/overlap_sets.js';
 import { loadStsData } from '../evaluate/sts_data.js';
 import type { StsData } from '../evaluate/sts_data.js';
 import { withoutUndefined } from '../files/canonical_json.js';
 import type { JsonValue } from '../files/canonical_json.js';
 import { readDevSets } from './dev_sets.js';
 import type { DevSet } from './dev_sets.js';
+import { openOverlapScan } from './overlap_scan.js';
+import type { RunOverlap } from './overlap_scan.js';
 import { loadRecipe, resolveRecipe } from './recipe.js';
 import type { ResolvedRecipe } from './recipe.js';
 import type { RowName, Settings, SettingsInput } from './recipe_schema.js';
@@ -48,7 +46,10 @@ export interface RunInputs {
   readonly test?: string | undefined;
   readonly maxSteps?: number | undefined;
   readonly dedupe?: boolean | undefined;
-  /** Leave rows out that share a text with a set of `dev` or `test`. Default: count them. */
+  /**
+   * Leave rows out that share a text with a set of `dev` or `test`, or a published STS set that lies
+   * beside those of `dev`. Default: count them.
+   */
   readonly excludeOverlap?: boolean | undefined;
   /** Stop at the first bad row. Default: leave it out, with its reason in a quarantine file. */
   readonly strict?: boolean | undefined;
@@ -72,7 +73,7 @@ export interface Prepared extends RunModels {
   readonly recipe: ResolvedRecipe;
   readonly data: TrainingData;
   /** The data's texts in the evaluation sets; null where they were not looked for. */
-  readonly overlap: OverlapReport | null;
+  readonly overlap: RunOverlap | null;
   readonly dev: readonly DevSet[];
   readonly test: StsData | undefined;
   readonly batchesOf: (seed: number) => Batches;
@@ -120,15 +121,18 @@ export async function prepareRun(
   const test = inputs.test === undefined ? undefined : await readTestSets(inputs.test, signal);
   const scanner =
     excludeOverlap || options.scansOverlap === true
-      ? await overlapScanner(inputs.dev, dev, test, signal)
+      ? await openOverlapScan(dev, test, signal)
       : undefined;
+  if (excludeOverlap && scanner?.compared.length === 0) {
+    throw new RangeError('expected dev or test sets to exclude the overlap with, received none');
+  }
   const files = filesOf(inputs.data);
   const data = await readTrainingData({
     files,
     settings,
     dedupe: inputs.dedupe,
     strict: inputs.strict,
-    excludes: (example) => (scanner?.check(example).length ?? 0) > 0 && excludeOverlap,
+    excludes: (example) => scanner?.check(example) === true && excludeOverlap,
     onRecords: options.onRecords,
     signal,
   });
@@ -194,30 +198,6 @@ function filesOf(data: RunInputs['data']): readonly TrainingFile[] {
 async function readTestSets(folder: string, signal: AbortSignal | undefined): Promise<StsData> {
   const options = { folders: [folder], protocol: 'mteb' } as const;
   return loadStsData(signal === undefined ? options : { ...options, signal });
-}
-
-/** Against the test sets, the dev sets, and whatever published set lies in the dev sets' folder. */
-async function overlapScanner(
-  devPath: string | undefined,
-  dev: readonly DevSet[],
-  test: StsData | undefined,
-  signal: AbortSignal | undefined,
-): Promise<OverlapScanner | undefined> {
-  // A folder made for this run may hold no whole published set, which is no fault of it.
-  const published = await loadOverlapSets(devPath === undefined ? [] : [devPath], signal).catch(
-    (error: unknown) => {
-      const codes = ['fileNotFound', 'dataInvalid'];
-      if (error instanceof SimgptError && codes.includes(error.code)) return undefined;
-      throw error;
-    },
-  );
-  const own = [...(test?.sets ?? []), ...dev].map(({ name, left, right }) => ({
-    name,
-    texts: [...left, ...right],
-  }));
-  const others = published?.sets.filter(({ name }) => !own.some((set) => set.name === name)) ?? [];
-  const sets = [...own, ...others];
-  return sets.length === 0 ? undefined : createOverlapScanner(sets);
 }
 
 async function devFile({ name, path, gold }: DevSet): Promise<JsonValue> {

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Checkpoint } from '../encoder/checkpoint.js';
-import type { OverlapReport } from '../evaluate/overlap.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
 import { readJsonFile, readJsonFileIfPresent } from '../files/json.js';
@@ -12,6 +11,7 @@ import { finishRun } from './finish.js';
 import { runLoop } from './loop.js';
 import type { LoopOutcome, TrainEvent } from './loop.js';
 import type { OpenModel, TeacherProgress } from './trainable.js';
+import type { RunOverlap } from './overlap_scan.js';
 import { prepareRun } from './prepare.js';
 import type { Prepared, RunInputs } from './prepare.js';
 import type { ScoringProgress } from './run_evaluation.js';
@@ -48,7 +48,7 @@ export type RunEvent =
   /** Every 10,000 records that are read. */
   | { readonly kind: 'reading'; readonly records: number }
   | ({ readonly kind: 'data' } & DataCounts)
-  | { readonly kind: 'overlap'; readonly report: OverlapReport }
+  | { readonly kind: 'overlap'; readonly report: RunOverlap }
   | ({ readonly kind: 'teacher' } & TeacherProgress)
   /** Of the test sets, after training. */
   | ({ readonly kind: 'scoring' } & ScoringProgress)
@@ -143,7 +143,8 @@ async function trainSeed(
   const { threads, signal } = options;
   const onScoring = (progress: ScoringProgress) =>
     options.onEvent?.({ kind: 'scoring', ...progress });
-  const overlap = prepared.overlap ?? (await readOverlap(options.output));
+  const found = prepared.overlap ?? (await readOverlap(options.output));
+  const overlap = found?.sets.length === 0 ? null : found;
   const finishing = { folder, prepared, overlap, seed, outcome, threads, signal, onScoring };
   const { evaluation, truncated } = await finishRun(finishing);
   const testScore = evaluation.test === null ? null : evaluation.test.average / 100;
@@ -174,9 +175,9 @@ async function startOf(
 }
 
 /** What an earlier start of the run found. */
-async function readOverlap(output: string): Promise<OverlapReport | null> {
+async function readOverlap(output: string): Promise<RunOverlap | null> {
   const file = await readJsonFileIfPresent(join(output, overlapFile));
-  return file === undefined ? null : (file.fields as unknown as OverlapReport);
+  return file === undefined ? null : (file.fields as unknown as RunOverlap);
 }
 
 /** What was found in the data before the first step. */
