@@ -89,8 +89,10 @@ export async function signalledRuns({ root, count, seed, limits }: Ground): Prom
   return { trials, failures, notes };
 }
 
+/** Those that are there under their names: an end at once may leave a half, which the next start removes. */
 async function checkpointsOf(output: string): Promise<readonly string[]> {
-  return (await readdir(join(output, 'checkpoints')).catch((): string[] => [])).sort();
+  const names = await readdir(join(output, 'checkpoints')).catch((): string[] => []);
+  return names.filter((name) => name.startsWith('step-')).sort();
 }
 
 /** Where a start did not end as its signals ask. */
