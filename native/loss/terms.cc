@@ -99,7 +99,10 @@ at::Tensor info_nce_rows(const InfoNceLoss& loss, const CosineGraph& graph,
     return (cosines - own) * per_unit;
   };
   at::Tensor d = scores(graph.cosines, graph.own_cosines.unsqueeze(1));  // [n, m]
-  if (loss.hard_negative_weight != 0) d = d + own_mask(batch) * loss.hard_negative_weight;
+  if (loss.hard_negative_weight != 0) {
+    // In d's dtype: a bool times a number is float32.
+    d = d + own_mask(batch).to(d.scalar_type()) * loss.hard_negative_weight;
+  }
   const at::Tensor shares = row_shares(batch) / (1 + loss.symmetric_weight);
   at::Tensor rows = shares * log1p_sum_exp(d.masked_fill(dead, kMinusInfinity));
   if (loss.symmetric_weight > 0) {
