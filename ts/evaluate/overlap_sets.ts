@@ -6,7 +6,7 @@ import { readStsTable } from './sts_rows.js';
 import { stsTaskNames } from './sts_tasks.js';
 
 /** Of STS-B, what models are usually chosen by. */
-const devName = 'stsb-dev';
+export const stsDevName = 'stsb-dev';
 
 /** The sets that training data is compared with, and those that are in none of the folders. */
 export interface OverlapSets {
@@ -26,7 +26,7 @@ export async function loadOverlapSets(
   const { sets, missing, damaged } = await findOverlapSets(folders, signal);
   const [bad] = damaged;
   if (bad !== undefined) throw bad.error;
-  if (!sets.some(({ name }) => name !== devName)) {
+  if (!sets.some(({ name }) => name !== stsDevName)) {
     throw new SimgptError(
       'fileNotFound',
       `expected sts12.tsv ... sickr.tsv or SentEval's folders to compare with, ` +
@@ -70,11 +70,11 @@ export async function findOverlapSets(
       sets.push({ name, texts: [...found.left, ...found.right] });
     }
   }
-  const dev = await devTexts(folders, signal).catch(note(devName));
+  const dev = await devTexts(folders, signal).catch(note(stsDevName));
   if (dev === undefined) {
-    missing.push(devName);
+    missing.push(stsDevName);
   } else {
-    sets.push({ name: devName, texts: dev });
+    sets.push({ name: stsDevName, texts: dev });
   }
   return { sets, missing, damaged };
 }
@@ -86,6 +86,11 @@ async function devTexts(
   for (const folder of folders) {
     const found = await readStsTable(join(folder, 'stsb.tsv'), signal).catch(absent);
     if (found !== undefined) {
+      // A row that could not be read may be one of them.
+      const [bad] = found.badRows;
+      if (bad !== undefined) {
+        throw new SimgptError('dataInvalid', `${bad.file}, line ${bad.line}: ${bad.reason}`);
+      }
       const rows = found.rows.filter(({ split }) => split === 'dev');
       return rows.flatMap(({ sentence1, sentence2 }) => [sentence1, sentence2]);
     }

@@ -16,12 +16,15 @@ export interface ModelLineage {
 }
 
 /** Its name, and the files that its numbers come from; no path outside its folder. */
-export async function lineageOf(checkpoint: Checkpoint): Promise<ModelLineage> {
+export async function lineageOf(
+  checkpoint: Checkpoint,
+  signal?: AbortSignal,
+): Promise<ModelLineage> {
   const { id, revision, dir } = checkpoint;
   const paths = [...weightFiles(checkpoint), ...(await settingsFiles(checkpoint))];
   const files: ModelLineage['files'][number][] = [];
   for (const path of [...new Set(paths)].sort()) {
-    files.push({ name: relative(dir, path), ...(await fingerprintFile(path)) });
+    files.push({ name: relative(dir, path), ...(await fingerprintFile(path, signal)) });
   }
   return { id, revision, files };
 }

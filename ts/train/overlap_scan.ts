@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 
 import type { TrainingExample } from '../dataset/training_example.js';
 import { createOverlapScanner } from '../evaluate/overlap.js';
 import type { EvaluationTexts, OverlapReport } from '../evaluate/overlap.js';
-import { findOverlapSets } from '../evaluate/overlap_sets.js';
+import { findOverlapSets, stsDevName } from '../evaluate/overlap_sets.js';
 import type { StsData } from '../evaluate/sts_data.js';
 import { stsTaskNames } from '../evaluate/sts_tasks.js';
 import type { StsTaskName } from '../evaluate/sts_tasks.js';
@@ -14,16 +15,16 @@ export interface RunOverlap extends OverlapReport {
   readonly notCompared: readonly UncomparedSet[];
 }
 
-/** An STS test set that was not at hand, or is not what was published. */
+/** A published STS set that was not at hand, or is not what was published. */
 export interface UncomparedSet {
-  readonly name: StsTaskName;
+  readonly name: StsTaskName | typeof stsDevName;
   /** With its file and line; null where the set is not there. */
   readonly problem: string | null;
 }
 
 export interface RunOverlapScanner {
-  /** The sets that rows are compared with. */
-  readonly compared: readonly string[];
+  /** The sets that rows are compared with, each with the sha256 of its texts. */
+  readonly compared: Readonly<Record<string, string>>;
   /** Whether a row shares a text with any of them. Each call counts a row. */
   readonly check: (example: TrainingExample) => boolean;
   readonly report: () => RunOverlap;
@@ -46,13 +47,15 @@ export async function openOverlapScan(
   const found = await findOverlapSets(folders, signal);
   const others = found.sets.filter(({ name }) => !own.some((set) => set.name === name));
   const sets = [...own, ...others];
-  const compared = sets.map(({ name }) => name);
-  const notCompared = stsTaskNames
-    .filter((name) => !compared.includes(name))
+  const compared = Object.fromEntries(sets.map(({ name, texts }) => [name, digestOf(texts)]));
+  const notCompared = [...stsTaskNames, stsDevName as typeof stsDevName]
+    .filter((name) => !Object.hasOwn(compared, name))
     .map((name) => {
       const bad = found.damaged.find((set) => set.name === name);
       return { name, problem: bad?.error.message ?? null };
-    });
+    })
+    // Of the dev split only damage is told: models may be chosen by another set.
+    .filter(({ name, problem }) => name !== stsDevName || problem !== null);
   const scanner = createOverlapScanner(sets);
   return {
     compared,
@@ -60,6 +63,12 @@ export async function openOverlapScan(
     check: (example) => sets.length > 0 && scanner.check(example).length > 0,
     report: () => ({ ...scanner.report(), notCompared }),
   };
+}
+
+function digestOf(texts: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const text of texts) hash.update(JSON.stringify(text));
+  return hash.digest('hex');
 }
 
 /** The dev rows of a file called as a test set is are not that set. */

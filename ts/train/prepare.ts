@@ -18,8 +18,8 @@ import type { ResolvedRecipe } from './recipe.js';
 import type { RowName, Settings, SettingsInput } from './recipe_schema.js';
 import type { RunPlan } from './run_folder.js';
 import { namedByFile } from './row_names.js';
-import { readModel, readRunModels } from './run_models.js';
-import type { RunModels } from './run_models.js';
+import { readModel, readRunModels, runLineage } from './run_models.js';
+import type { RunLineage, RunModels } from './run_models.js';
 import { learningRateAt } from './schedule.js';
 import { readTrainingData } from './training_data.js';
 import type { TrainingData, TrainingFile } from './training_data.js';
@@ -70,6 +70,7 @@ export interface RunInputs {
 export interface Prepared extends RunModels {
   readonly checkpoint: Checkpoint;
   readonly compute: Required<TrainingCompute>;
+  readonly lineage: RunLineage;
   readonly recipe: ResolvedRecipe;
   readonly data: TrainingData;
   /** The data's texts in the evaluation sets; null where they were not looked for. */
@@ -123,7 +124,7 @@ export async function prepareRun(
     excludeOverlap || options.scansOverlap === true
       ? await openOverlapScan(dev, test, signal)
       : undefined;
-  if (excludeOverlap && scanner?.compared.length === 0) {
+  if (excludeOverlap && Object.keys(scanner?.compared ?? {}).length === 0) {
     throw new RangeError('expected dev or test sets to exclude the overlap with, received none');
   }
   const files = filesOf(inputs.data);
@@ -136,6 +137,7 @@ export async function prepareRun(
     onRecords: options.onRecords,
     signal,
   });
+  const lineage = await runLineage(checkpoint, models, signal);
   const fixed = withoutUndefined({
     formatVersion: 1,
     kind: 'train',
@@ -143,12 +145,13 @@ export async function prepareRun(
     maxSteps,
     chunkTokens,
     compute: compute.isDefault ? undefined : compute.chosen,
-    ...models.lineage,
+    ...lineage,
     data: {
       files: data.files,
       counts: data.counts,
       dedupe: inputs.dedupe ?? false,
       excludeOverlap,
+      comparedWith: excludeOverlap ? scanner?.compared : undefined,
     },
     dev: await Promise.all(dev.map(devFile)),
     test: test?.fingerprint,
@@ -157,6 +160,7 @@ export async function prepareRun(
     checkpoint,
     compute: compute.chosen,
     ...models,
+    lineage,
     recipe,
     data,
     overlap: scanner?.report() ?? null,

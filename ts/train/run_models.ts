@@ -1,4 +1,4 @@
-import { readCheckpoint } from '../encoder/checkpoint.js';
+import { ownFileName, readCheckpoint } from '../encoder/checkpoint.js';
 import type { Checkpoint } from '../encoder/checkpoint.js';
 import { findInFolder } from '../encoder/folder.js';
 import { resolveModel } from '../encoder/hub.js';
@@ -24,12 +24,14 @@ export interface RunModels {
   readonly reference: Checkpoint | undefined;
   /** The encoder whose vectors are learned, where a loss asks one. */
   readonly teacher: Checkpoint | undefined;
-  /** `teacher` only where it was named: it is the model otherwise. */
-  readonly lineage: {
-    readonly model: ModelLineage;
-    readonly reference?: ModelLineage | undefined;
-    readonly teacher?: ModelLineage | undefined;
-  };
+}
+
+/** Where the numbers of all models come from. */
+export interface RunLineage {
+  readonly model: ModelLineage;
+  readonly reference?: ModelLineage | undefined;
+  /** Only where it was named: it is the model otherwise. */
+  readonly teacher?: ModelLineage | undefined;
 }
 
 /** Reads what the losses ask for. Throws RangeError for a model that none asks for, or that lacks. */
@@ -41,12 +43,20 @@ export async function readRunModels(
 ): Promise<RunModels> {
   const reference = await readReference(named.reference, settings, signal);
   const teacher = await readTeacher(named.teacher, settings, model, signal);
-  const lineage = {
-    model: await lineageOf(model),
-    reference: reference && (await lineageOf(reference)),
-    teacher: named.teacher === undefined ? undefined : teacher && (await lineageOf(teacher)),
+  return { reference, teacher };
+}
+
+/** Reads every file of the models, as long as that takes. */
+export async function runLineage(
+  model: Checkpoint,
+  { reference, teacher }: RunModels,
+  signal: AbortSignal | undefined,
+): Promise<RunLineage> {
+  return {
+    model: await lineageOf(model, signal),
+    reference: reference && (await lineageOf(reference, signal)),
+    teacher: teacher === model ? undefined : teacher && (await lineageOf(teacher, signal)),
   };
-  return { reference, teacher, lineage };
 }
 
 /** METHODS 1.4: `cls` without a head, unless its folder says otherwise. */
@@ -111,7 +121,7 @@ async function readTeacher(
 }
 
 async function expectStatedPooling({ dir }: ResolvedModel): Promise<void> {
-  const places = ['modules.json', 'simgpt.json'].map((name) => findInFolder(dir, name));
+  const places = ['modules.json', ownFileName].map((name) => findInFolder(dir, name));
   if ((await Promise.all(places)).some((found) => found !== undefined)) return;
   throw new RangeError(
     `expected a teacher that states its pooling in modules.json or simgpt.json, received ${dir}`,
