@@ -10,7 +10,6 @@ import { openNewestCheckpoint, saveCheckpoint, stepName } from './checkpoints.js
 import type { RunState } from './checkpoints.js';
 import { appendLine, cutTornLine, openMetricsLog } from './metrics_log.js';
 import type { MetricsLog } from './metrics_log.js';
-import { removeTemporaries } from './run_folder.js';
 import type { RunFolder } from './run_folder.js';
 import { learningRateAt } from './schedule.js';
 import type { Schedule } from './schedule.js';
@@ -109,7 +108,6 @@ const start: Counters = {
  */
 export async function runLoop(options: LoopOptions): Promise<LoopOutcome> {
   const { folder, model, totalSteps, signal } = options;
-  await removeTemporaries(folder.path);
   await rm(join(folder.path, divergedFile), { force: true });
   await cutTornLine(folder.timings);
   const saved = await openNewestCheckpoint(folder.checkpoints);

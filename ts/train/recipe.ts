@@ -116,17 +116,18 @@ export async function resolveRecipe(
   const given = Object.fromEntries(
     Object.entries(overrides).filter(([, value]) => value !== undefined),
   );
+  const [{ settingDefaults, settingsSchema }, { issueSentence }] = await Promise.all([
+    import('./recipe_schema.js'),
+    import('../files/checked_json.js'),
+  ]);
   const values = {
+    ...settingDefaults,
     ...recipe.settings,
     ...(row === null ? {} : recipe.rows[row]),
     ...chosen?.settings,
     ...(row === null ? {} : chosen?.rows[row]),
     ...given,
   };
-  const [{ settingsSchema }, { issueSentence }] = await Promise.all([
-    import('./recipe_schema.js'),
-    import('../files/checked_json.js'),
-  ]);
   const checked = settingsSchema.safeParse(values);
   if (!checked.success) {
     const sentence = issueSentence(checked.error, values);

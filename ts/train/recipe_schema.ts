@@ -88,15 +88,15 @@ export const settingsSchema = z.strictObject({
     .min(1)
     .refine((seeds) => new Set(seeds).size === seeds.length, 'seeds that differ'),
   evaluateEvery: count,
-  /** Whether the last step is looked at wherever it falls (D16). Default true. */
-  evaluateLast: z.boolean().optional(),
+  /** Whether the last step is looked at wherever it falls (D16). */
+  evaluateLast: z.boolean(),
   selection: z.array(z.enum(selectionSets)).min(1),
   /** Evaluations without a better score before the run stops; null for never. */
   patience: count.nullable(),
   /** No text twice in a batch (D22). */
   distinctTexts: z.boolean(),
-  /** What a candidate is whose text is the anchor's or the positive's own (D22). Default exclude. */
-  equalTexts: z.enum(equalTextsChoices).optional(),
+  /** What a candidate is whose text is the anchor's or the positive's own (D22). */
+  equalTexts: z.enum(equalTextsChoices),
   /** One source or task in a batch. */
   sameTaskBatches: z.boolean(),
   /** A frozen encoder whose similarities tell false negatives (METHODS 1.4). */
@@ -114,6 +114,9 @@ export const settingsSchema = z.strictObject({
     })
     .nullable(),
 });
+
+/** What a recipe need not say. */
+export const settingDefaults = { evaluateLast: true, equalTexts: 'exclude' } as const;
 
 export type Settings = z.infer<typeof settingsSchema>;
 /** The same as they are given: what has a default may be left out. */

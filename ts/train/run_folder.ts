@@ -48,9 +48,7 @@ export async function openRunFolder(path: string, plan: RunPlan): Promise<RunFol
  * its lock until disposed; throws as `openRunFolder` does.
  */
 export async function openSeedsFolder(path: string, plan: RunPlan): Promise<AsyncDisposable> {
-  const lock = await openPlanned(path, plan, []);
-  await removeTemporaries(path);
-  return lock;
+  return openPlanned(path, plan, []);
 }
 
 async function openPlanned(
@@ -76,6 +74,7 @@ async function openPlanned(
     } else {
       expectSamePlan(path, known.fields, plan);
     }
+    await removeTemporaries(path);
   } catch (error) {
     await lock[Symbol.asyncDispose]();
     throw writeFailure(path, error);

@@ -96,13 +96,17 @@ export async function trainWith(openModel: OpenModel, options: TrainOptions): Pr
   const several = seeds.length > 1;
   // What is found in the data lies beside the seeds' folders: of this plan, not of another's.
   await using _shared = several ? await openSeedsFolder(options.output, prepared.plan) : undefined;
+  const pathOf = (seed: number): string =>
+    several ? join(options.output, `seed-${seed}`) : options.output;
+  const wasDone =
+    existsSync(join(options.output, 'report.html')) &&
+    seeds.every((seed) => existsSync(join(pathOf(seed), doneFile)));
   const runs: RunResult[] = [];
   for (const seed of seeds) {
-    const path = several ? join(options.output, `seed-${seed}`) : options.output;
-    runs.push(await trainSeed(openModel, options, prepared, seed, path));
+    runs.push(await trainSeed(openModel, options, prepared, seed, pathOf(seed)));
   }
   const summary = several ? summarizeSeeds(runs) : null;
-  if (summary !== null) {
+  if (summary !== null && !wasDone) {
     const text = `${canonicalJson(withoutUndefined(summary))}\n`;
     await writeFileAtomic(join(options.output, 'seeds.json'), text);
     const page = await seedsReport(prepared, runs, summary);
@@ -190,7 +194,7 @@ async function writeFindings({ data, overlap }: Prepared, output: string): Promi
   }
 }
 
-interface SeedRun {
+interface SeedWork {
   readonly seed: number;
   readonly folder: RunFolder;
   readonly batches: ReturnType<Prepared['batchesOf']>;
@@ -201,7 +205,7 @@ async function loopOver(
   openModel: OpenModel,
   options: TrainOptions,
   prepared: Prepared,
-  { seed, folder, batches, totalSteps }: SeedRun,
+  { seed, folder, batches, totalSteps }: SeedWork,
 ): Promise<LoopOutcome> {
   const { settings } = prepared.recipe;
   await using model = await openModel({
