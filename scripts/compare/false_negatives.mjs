@@ -12,6 +12,7 @@ import { gunzipSync } from 'node:zlib';
 
 import { Encoder } from '../../dist/index.js';
 import { encodeTexts } from '../../dist/evaluate/encode_texts.js';
+import { cosineOfRows } from '../../dist/evaluate/metrics.js';
 import { permutation } from '../../dist/random/shuffle.js';
 import { root } from '../setup/paths.mjs';
 import { asMiniLm, gainText, keepRun, modelName } from './arms.mjs';
@@ -139,12 +140,11 @@ async function shareAbove(reference, rows, threads) {
       isPlanted ? duplicate : other,
     ]);
     const { embeddings, dimensions } = await encodeTexts(encoder, texts, {});
-    const vector = (i) => embeddings.subarray(i * dimensions, (i + 1) * dimensions);
-    const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
-    const isAbove = sample.map((_, i) => dot(vector(2 * i), vector(2 * i + 1)) > above);
+    const places = (side) => Uint32Array.from(sample, (_, i) => 2 * i + side);
+    const cosines = cosineOfRows(embeddings, dimensions, places(0), places(1));
     const share = (of) => {
-      const places = sample.flatMap(({ isPlanted }, i) => (isPlanted === of ? [i] : []));
-      return places.filter((i) => isAbove[i]).length / places.length;
+      const found = sample.flatMap(({ isPlanted }, i) => (isPlanted === of ? [cosines[i]] : []));
+      return found.filter((cosine) => cosine > above).length / found.length;
     };
     return { planted: share(true), others: share(false) };
   } finally {

@@ -1,5 +1,5 @@
 // T6: training runs that SIGINT and SIGTERM stop.
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { repoRoot } from '../shared_data.js';
@@ -72,8 +72,12 @@ export async function signalledRuns({ root, count, seed, limits }: Ground): Prom
     for (let over = false; !over && trials < count;) {
       const trial = await start(output, trials);
       over = trial.end.code === 0;
-      // It may have ended before its call came.
-      if (trial.end.signalsSent === 0) continue;
+      if (trial.end.signalsSent === 0) {
+        // It may have ended before its call came; what failed by itself would fail for ever.
+        if (over) continue;
+        failures.push(`run ${runs}, no signal: ${trial.end.code} ${trial.end.stderr}`);
+        return { trials, failures, notes: {} };
+      }
       failures.push(...doubtsOf(trial, limits).map((why) => `signal ${trials}: ${why}`));
       const kind = trial.way === 'twice' ? 'second' : 'stop';
       slowest[kind] = Math.max(slowest[kind], Math.round(trial.end.sinceSignalMs));
@@ -116,7 +120,10 @@ function doubtsOf({ way, signal, end, checkpoints }: Stopped, limits: Ground['li
   return doubts;
 }
 
-/** The second signal while the native code is within a step that takes seconds. */
+/**
+ * Two signals at once where a step of seconds begins in the native code: nothing of it may be left,
+ * neither a line of metrics nor a checkpoint. That they do not wait for it `limits` tells.
+ */
 export async function signalledSteps({ root, count, limits }: Ground): Promise<SoakResult> {
   const model = join(root, 'model');
   await mkdir(model, { recursive: true });
@@ -137,7 +144,9 @@ export async function signalledSteps({ root, count, limits }: Ground): Promise<S
     const atLine = '"kind":"evaluation"';
     const signals = ['SIGINT', 'SIGTERM'] as const;
     const end = await runUntil(args, { atLine, signals, together: true });
-    const left = await checkpointsOf(output);
+    const metrics = await readFile(join(output, 'metrics.jsonl'), 'utf8');
+    const steps = metrics.split('\n').filter((line) => line.includes('"kind":"step"'));
+    const left = [...(await checkpointsOf(output)), ...steps];
     slowest = Math.max(slowest, Math.round(end.sinceSignalMs));
     // Of two that are pending either may be handled first.
     const named = Object.values(exitCodes).some((code) => code === end.code);

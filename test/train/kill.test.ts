@@ -25,7 +25,7 @@ test('T6: the first signal stops with a checkpoint, the second at once, 20 signa
   assert.equal(trials, 20);
 });
 
-test('T6: a second signal does not wait for a step of the native code', async (context) => {
+test('T6: two signals before a long step ends leave nothing of it', async (context) => {
   const root = await temporaryFolder(context);
   const { failures } = await signalledSteps({ shim: '', root, count: 1, seed: 5 });
   assert.deepEqual(failures, []);

@@ -110,7 +110,7 @@ export function register(program: Command): void {
     ['--threads <n>', 'processors to use (default: SIMGPT_THREADS, else all)'],
     [
       '--chunk-tokens <n>',
-      'most tokens with a gradient in memory at once (default: what 768 MB hold)',
+      'most tokens with a gradient in memory at once (default: what 768 MB hold, 8 GB on cuda)',
     ],
   ];
   for (const [flags, text, least = 1] of integers) {

@@ -8,14 +8,10 @@ import { errorCode } from '../files/json.js';
 import type { NativeTensorCopy } from '../native.js';
 import { deepPromptFile, ownFileName } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
-import {
-  exportModelConfig,
-  exportPooling,
-  exportTokenizer,
-  isPublishedPooling,
-} from './export_files.js';
+import { exportModelConfig, exportPooling, exportTokenizer } from './export_files.js';
 import type { ModelConfig } from './model_config.js';
 import type { DenseActivation, DenseModule } from './modules.js';
+import { isPublishedPooling } from './pooling.js';
 import { copySafetensors, inspectSafetensors } from './safetensors.js';
 import type { JobOptions } from './safetensors.js';
 import { newIds, readVocabulary } from './vocabulary.js';

@@ -6,7 +6,6 @@ import type { Checkpoint } from './checkpoint.js';
 import { findInFolder } from './folder.js';
 import type { ModelConfig, ModelType } from './model_config.js';
 import { sentenceTransformersPoolings } from './pooling.js';
-import type { Pooling } from './pooling.js';
 import type { TokenizerSource } from './tokenizer_source.js';
 import { cutTokenizerConfig, cutTokenizerFile, largestTokenizerFile } from './vocabulary.js';
 
@@ -39,29 +38,24 @@ export function exportModelConfig(config: ModelConfig, dtype?: 'float32' | 'floa
   };
 }
 
-/** Whether sentence-transformers has all of these poolings. */
-export function isPublishedPooling(pooling: readonly Pooling[]): boolean {
-  return pooling.every((name) => sentenceTransformersPoolings.some((row) => row.pooling === name));
-}
-
 /**
  * `1_Pooling/config.json`: the flags that every release reads where they can say it, else the list
  * of newer releases. A pooling over two layers stands there by our name, which every release refuses:
  * without the file, Python would take the mean of the last layer.
  */
 export function exportPooling({ config, pooling }: Checkpoint): object {
-  const rows = pooling.map((name) =>
-    sentenceTransformersPoolings.find((candidate) => candidate.pooling === name),
+  const rows = pooling.flatMap(
+    (name) => sentenceTransformersPoolings.find((row) => row.pooling === name) ?? [],
   );
-  const modes = rows.map((row, place) => row?.mode ?? pooling[place]);
-  if (!isPublishedPooling(pooling)) {
+  const modes = pooling.map((name) => rows.find((row) => row.pooling === name)?.mode ?? name);
+  if (rows.length < pooling.length) {
     return {
       word_embedding_dimension: config.hiddenSize,
       pooling_mode: modes.length === 1 ? modes[0] : modes,
       include_prompt: true,
     };
   }
-  const places = rows.map((row) => (row ? sentenceTransformersPoolings.indexOf(row) : -1));
+  const places = rows.map((row) => sentenceTransformersPoolings.indexOf(row));
   const inOrder = places.every((place, index) => index === 0 || place > (places[index - 1] ?? 0));
   if (!inOrder) {
     return {

@@ -40,6 +40,11 @@ export const sentenceTransformersPoolings: readonly {
   { pooling: 'lastToken', mode: 'lasttoken', flag: 'pooling_mode_lasttoken' },
 ];
 
+/** Whether sentence-transformers has all of these poolings. */
+export function isPublishedPooling(pooling: readonly Pooling[]): boolean {
+  return pooling.every((name) => sentenceTransformersPoolings.some((row) => row.pooling === name));
+}
+
 function isPooling(value: unknown): value is Pooling {
   return poolings.some((pooling) => pooling === value);
 }

@@ -1,7 +1,6 @@
 import type { SentenceEncoder } from '../encoder/sentence_encoder.js';
 import type { NativeLossInputs } from '../native_training.js';
-import { equalTextsChoices } from './loss.js';
-import { plainLosses } from './loss.js';
+import { equalTextsChoices, plainLosses } from './loss.js';
 import type {
   ExampleBatch,
   ForeignEmbeddings,

@@ -220,7 +220,7 @@ export interface ExampleBatch {
 export interface AccumulateOptions {
   /** What dropout draws by. Default the batch's `step`, else the count of optimizer steps. */
   readonly step?: number | undefined;
-  /** Most tokens in memory with a graph at once; the gradient is equal to rounding. Default: what 768 MB hold. */
+  /** Most tokens in memory with a graph at once; the gradient is equal to rounding. Default: what 768 MB hold (8 GB on CUDA). */
   readonly chunkTokens?: number | undefined;
   /** Without dropout, whatever the model was loaded with. Default false. */
   readonly withoutDropout?: boolean | undefined;

@@ -1,4 +1,4 @@
-import { isPublishedPooling } from '../encoder/export_files.js';
+import { isPublishedPooling } from '../encoder/pooling.js';
 import { stsReportAsMarkdown } from '../evaluate/report_formats.js';
 import type { Prepared } from './prepare.js';
 import type { ToldRun } from './run_log.js';
