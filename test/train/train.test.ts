@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 
 import { readCheckpoint } from '#dist/encoder/checkpoint.js';
 import { SimgptError } from '#dist/errors.js';
-import { trainWith } from '#dist/train/train.js';
-import type { RunEvent } from '#dist/train/train.js';
+import { train, trainWith } from '#dist/train/train.js';
+import type { RunEvent, TrainOptions } from '#dist/train/train.js';
 import { readTrainingData } from '#dist/train/training_data.js';
 import { temporaryFolder } from '../temporary_folder.js';
 import { openLinear, trainingScene } from './training_scene.js';
@@ -326,4 +326,22 @@ test('texts: each text of the rows once, two an example', async (context) => {
     ],
   );
   assert.deepEqual([counts.read, counts.used], [2, 2]);
+});
+
+test('train says which option it does not have, and which it lacks', async (context) => {
+  const { options } = await trainingScene(context);
+  const wrong: readonly (readonly [object, RegExp])[] = [
+    [
+      { batchSize: 4 },
+      /^expected options of train out of recipe, .*, received batchSize; values of/,
+    ],
+    [{ model: undefined }, /^expected model to be a text, received nothing$/],
+    [{ data: undefined }, /^expected data to be a path or a list, received nothing$/],
+  ];
+  for (const [other, message] of wrong) {
+    const given = { ...options, ...other } as unknown as TrainOptions;
+    await assert.rejects(train(given), { name: 'TypeError', message });
+  }
+  const patient = { ...options, dev: undefined, settings: { ...options.settings, patience: 2 } };
+  await assert.rejects(train(patient), /expected dev sets to be patient with, received patience/);
 });

@@ -240,6 +240,32 @@ describe('misuse says what was expected', () => {
     });
   }
 
+  const untyped: readonly (readonly [string, object, unknown, RegExp])[] = [
+    ['a text for a list', { anchors: 'abc' }, infoNce, /^expected anchors to be a list of texts, /],
+    ['no positives', { positives: undefined }, infoNce, /^expected positives .* received nothing$/],
+    [
+      'null for a text',
+      { positives: ['a', null, 'b'] },
+      infoNce,
+      /^expected positives\[1\] to be a text, received null$/,
+    ],
+    [
+      'hard negatives that are no lists',
+      { hardNegatives: ['a', 'b', 'c'] },
+      infoNce,
+      /^expected hardNegatives\[0\] to be a list of texts, received "a"$/,
+    ],
+    ['no loss', {}, undefined, /^expected a loss with a kind out of infoNce, .* undefined$/],
+  ];
+  for (const [name, other, loss, message] of untyped) {
+    test(`JavaScript: ${name}`, async () => {
+      await using encoder = await load();
+      const given = { ...batch, ...other } as GradientBatch;
+      const call = encoder.accumulateGradients(given, loss as Loss);
+      await assert.rejects(call, { name: 'TypeError', message });
+    });
+  }
+
   test('an aborted batch leaves no gradient behind', async () => {
     await using encoder = await load({ dropout: { hidden: 0, attention: 0 } });
     await using optimizer = new Optimizer(encoder);

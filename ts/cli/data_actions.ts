@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WrittenFormat } from '../dataset/example_writers.js';
 import { createDedup } from '../dataset/dedup.js';
@@ -11,6 +10,7 @@ import { revokes } from '../dataset/revoke.js';
 import { createTextComponents, sampleRows, splitRows } from '../dataset/split.js';
 import type { TrainingExample } from '../dataset/training_example.js';
 import { SimgptError } from '../errors.js';
+import { makeFolder } from '../files/folder.js';
 import type { BadRow } from '../files/quarantine.js';
 import type { DataAction, DataFlags } from './data_flags.js';
 import { groupsOf, leadersByMeaning } from './data_groups.js';
@@ -99,7 +99,7 @@ async function split([path]: readonly string[], flags: DataFlags): Promise<void>
     // Bad rows are in no part; one pass is enough to name them.
     quarantine: index === 0 ? (flags.quarantine ?? join(flags.output, 'quarantine.jsonl')) : null,
   }));
-  await mkdir(flags.output, { recursive: true }).catch((error: unknown) => {
+  await makeFolder(flags.output).catch((error: unknown) => {
     throw new SimgptError('ioFailed', `could not make the folder ${flags.output}`, {
       cause: error,
     });

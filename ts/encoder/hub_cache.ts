@@ -4,6 +4,7 @@ import { dirname, join, posix, relative } from 'node:path';
 
 import { SimgptError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic.js';
+import { makeFolder } from '../files/folder.js';
 import { errorCode, isMissing } from '../files/json.js';
 import { isFolder } from './folder.js';
 
@@ -74,7 +75,7 @@ async function readRef(path: string): Promise<string | undefined> {
 
 /** Makes a folder below the cache; a planted link in its place is refused, never followed. */
 export async function makeCacheFolder(cacheDir: string, path: string): Promise<void> {
-  await mkdir(cacheDir, { recursive: true });
+  await makeFolder(cacheDir);
   const steps = relative(cacheDir, path).split(/[\\/]/);
   let folder = cacheDir;
   for (const step of steps) {

@@ -1,6 +1,7 @@
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { makeFolder } from '../files/folder.js';
 import { readCsvRecords } from '../dataset/csv_records.js';
 import { splitJsonObject } from '../dataset/json_record.js';
 import { readLines } from '../dataset/lines.js';
@@ -52,7 +53,7 @@ export async function* fetchStsData(
   folder: string,
   { tasks = stsTaskNames, signal }: FetchStsOptions = {},
 ): AsyncGenerator<FetchedSet> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   for (const name of tasks) {
     const path = join(folder, `${name}.tsv`);
     if (await stat(path).catch(() => undefined)) {

@@ -45,7 +45,7 @@ function expectation(issue: z.core.$ZodIssue): string {
     case 'invalid_format':
       return `text that matches ${issue.pattern ?? issue.format}`;
     default:
-      return issue.message;
+      return issue.message.replace(/^Invalid discriminator value\. Expected /, '');
   }
 }
 

@@ -1,3 +1,4 @@
+import { describeValue } from '../encoder/config_fields.js';
 import type { SentenceEncoder } from '../encoder/sentence_encoder.js';
 import type { NativeLossInputs } from '../native_training.js';
 import { equalTextsChoices, plainLosses } from './loss.js';
@@ -50,6 +51,20 @@ function ownScores(examples: ExampleBatch['examples']): GradientBatch['teacherSc
     rows.push(known);
   }
   return rows;
+}
+
+function requireList(name: string, value: unknown, what: string): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw new TypeError(`expected ${name} to be ${what}, received ${describeValue(value)}`);
+}
+
+function requireTexts(name: string, value: unknown): void {
+  const list = requireList(name, value, 'a list of texts');
+  const bad = list.findIndex((text) => typeof text !== 'string');
+  if (bad === -1) return;
+  throw new TypeError(
+    `expected ${name}[${bad}] to be a text, received ${describeValue(list[bad])}`,
+  );
 }
 
 function requireLength(name: string, list: ArrayLike<unknown> | undefined, examples: number): void {
@@ -149,6 +164,10 @@ function idsOf(ids: GradientBatch['exampleIds'], examples: number): Int32Array {
 export function flattenBatch(given: GradientBatch | ExampleBatch): FlatBatch {
   const batch = 'examples' in given ? fromExamples(given) : given;
   const { anchors, positives, hardNegatives = [] } = batch;
+  requireTexts('anchors', anchors);
+  requireTexts('positives', positives);
+  requireList('hardNegatives', hardNegatives, 'a list of texts for each example');
+  for (const [i, texts] of hardNegatives.entries()) requireTexts(`hardNegatives[${i}]`, texts);
   const examples = anchors.length;
   if (examples === 0) throw new RangeError('expected a batch of at least one example, received 0');
   requireLength('positives', positives, examples);

@@ -167,5 +167,9 @@ function toNative(loss: Loss) {
 export function toNativeLosses(losses: Loss | readonly Loss[]): readonly NativeLoss[] {
   const list: readonly Loss[] = Array.isArray(losses) ? losses : [losses as Loss];
   if (list.length === 0) throw new RangeError('expected at least one loss, received none');
+  for (const loss of list as readonly unknown[]) {
+    if (typeof loss === 'object' && loss !== null && 'kind' in loss) continue;
+    throw new TypeError(`expected a loss with a kind out of ${kinds}, received ${typeof loss}`);
+  }
   return list.map((loss) => ({ ...toNative(loss), weight: positive('weight', loss.weight, 1) }));
 }

@@ -104,6 +104,9 @@ export async function prepareRun(
     if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue;
     throw new RangeError(`expected ${name} to be an integer > 0, received ${value}`);
   }
+  if (typeof inputs.settings?.patience === 'number' && inputs.dev === undefined) {
+    throw new RangeError('expected dev sets to be patient with, received patience without dev');
+  }
   const compute = computeOf(inputs.compute);
   const recipeFile = await loadRecipe(inputs.recipe);
   const model = await resolveModel(inputs.model, { revision: inputs.revision, signal });

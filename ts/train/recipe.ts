@@ -132,6 +132,10 @@ export async function resolveRecipe(
   if (!checked.success) {
     const sentence = issueSentence(checked.error, values);
     const [issue] = checked.error.issues;
+    if (issue?.code === 'unrecognized_keys' && issue.path.length === 0) {
+      const names = Object.keys(settingsSchema.shape).join(', ');
+      throw new RangeError(`expected settings out of ${names}, received ${issue.keys.join(', ')}`);
+    }
     const named = issue?.code === 'unrecognized_keys' ? issue.keys[0] : issue?.path[0];
     if (typeof named === 'string' && Object.hasOwn(given, named)) {
       throw new RangeError(`expected settings that fit ${recipe.name}: ${sentence}`);

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Checkpoint } from '../encoder/checkpoint.js';
+import { describeValue } from '../encoder/config_fields.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { canonicalJson, withoutUndefined } from '../files/canonical_json.js';
 import { readJsonFile, readJsonFileIfPresent } from '../files/json.js';
@@ -80,8 +81,54 @@ export interface TrainResult {
  * where the folder is of another run, `cancelled` after an abort, `trainingDiverged`, `ioFailed`.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
+  checkOptions(options);
   const { openNativeModel } = await import('./native_model.js');
   return trainWith(openNativeModel, options);
+}
+
+// In the order in which they are told.
+const optionNames = Object.keys({
+  recipe: true,
+  model: true,
+  data: true,
+  output: true,
+  dev: true,
+  test: true,
+  settings: true,
+  variant: true,
+  row: true,
+  revision: true,
+  maxSteps: true,
+  dedupe: true,
+  excludeOverlap: true,
+  strict: true,
+  reference: true,
+  teacher: true,
+  chunkTokens: true,
+  compute: true,
+  checkpointEvery: true,
+  threads: true,
+  signal: true,
+  onEvent: true,
+} satisfies Record<keyof TrainOptions, true>);
+
+/** What types say, for JavaScript: a misspelt option would be a run of other values. */
+function checkOptions(options: TrainOptions): void {
+  const other = Object.keys(options).find((name) => !optionNames.includes(name));
+  if (other !== undefined) {
+    throw new TypeError(
+      `expected options of train out of ${optionNames.join(', ')}, received ${other}; values of ` +
+        'the recipe stand in settings',
+    );
+  }
+  for (const name of ['recipe', 'model', 'output'] as const) {
+    const value: unknown = options[name];
+    if (typeof value === 'string' && value !== '') continue;
+    throw new TypeError(`expected ${name} to be a text, received ${describeValue(value)}`);
+  }
+  const { data } = options;
+  if (typeof data === 'string' || Array.isArray(data)) return;
+  throw new TypeError(`expected data to be a path or a list, received ${describeValue(data)}`);
 }
 
 /** {@link train} with another way to open a model. */
