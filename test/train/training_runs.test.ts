@@ -133,26 +133,21 @@ async function runSteps(dir: string, name: string, precision: Precision) {
   return { ...seen, parameters };
 }
 
-/** The gap of every element of every parameter, those without a true gradient aside. */
-function gapsOf(
+/** Every element of every parameter, those without a true gradient aside. */
+function requireParameters(
   name: string,
   seen: ReadonlyMap<string, Float32Array | Float64Array>,
-): readonly { readonly what: string; readonly gap: number }[] {
+  tolerance: number,
+): void {
   const expected = parametersOf(name);
   assert.ok(expected.length >= 50, `${expected.length} parameters`);
-  return expected.flatMap(([parameter, values]) => {
+  for (const [parameter, values] of expected) {
     const ours = seen.get(parameter)!;
     assert.equal(ours.length, values.length, parameter);
-    return Array.from(values, (value, i) => {
-      const what = `${parameter}[${i}]: ${ours[i]}, PyTorch ${value}`;
-      return { what, gap: Math.abs(ours[i]! - value) };
-    });
-  });
-}
-
-/** What is further off than that, or no number. */
-function beyond(gaps: ReturnType<typeof gapsOf>, tolerance: number): readonly string[] {
-  return gaps.filter(({ gap }) => !(gap <= tolerance)).map(({ what }) => what);
+    for (const [i, value] of values.entries()) {
+      requireNear(`${parameter}[${i}]`, ours[i]!, value, tolerance);
+    }
+  }
 }
 
 function requireNear(what: string, seen: number, expected: number, tolerance: number): void {
@@ -170,7 +165,7 @@ describe('thirty steps equal PyTorch', () => {
         requireNear(`loss ${step}`, seen.losses[step]!, loss, 1e-8);
         requireNear(`norm ${step}`, seen.gradientNorms[step]!, expected.gradientNorms[step]!, 1e-7);
       }
-      assert.deepEqual(beyond(gapsOf(name, seen.parameters), 1e-8), []);
+      requireParameters(name, seen.parameters, 1e-8);
     });
 
     test(`${name}, float32`, async (context) => {
@@ -178,12 +173,7 @@ describe('thirty steps equal PyTorch', () => {
       for (const [step, loss] of expected.losses.entries()) {
         requireNear(`loss ${step}`, seen.losses[step]!, loss, 1e-5 * Math.max(loss, 1e-2));
       }
-      const gaps = gapsOf(name, seen.parameters);
-      // The column of a unit that is all but dead has gradients near AdamW's epsilon, which makes
-      // steps of their rounding: another processor or compiler shifts single elements of it.
-      const shifted = beyond(gaps, 1e-4);
-      assert.ok(shifted.length <= gaps.length / 5000, shifted.join('; '));
-      assert.deepEqual(beyond(gaps, 1e-3), []);
+      requireParameters(name, seen.parameters, 1e-4);
     });
   }
 });
