@@ -6,7 +6,7 @@ import { readStsTable } from './sts_rows.js';
 import { stsTaskNames } from './sts_tasks.js';
 
 /** Of STS-B, what models are usually chosen by. */
-export const stsDevName = 'stsb-dev';
+export const stsDevName = 'stsb-dev' as const;
 
 /** The sets that training data is compared with, and those that are in none of the folders. */
 export interface OverlapSets {

@@ -48,7 +48,7 @@ export async function openOverlapScan(
   const others = found.sets.filter(({ name }) => !own.some((set) => set.name === name));
   const sets = [...own, ...others];
   const compared = Object.fromEntries(sets.map(({ name, texts }) => [name, digestOf(texts)]));
-  const notCompared = [...stsTaskNames, stsDevName as typeof stsDevName]
+  const notCompared = [...stsTaskNames, stsDevName]
     .filter((name) => !Object.hasOwn(compared, name))
     .map((name) => {
       const bad = found.damaged.find((set) => set.name === name);

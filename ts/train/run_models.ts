@@ -18,7 +18,7 @@ export async function readModel(
   return readCheckpoint(dir, { id, revision, pooling });
 }
 
-/** The models beside the one that is trained, and where the numbers of all come from. */
+/** The models beside the one that is trained. */
 export interface RunModels {
   /** The encoder that tells false negatives, where a loss asks one. */
   readonly reference: Checkpoint | undefined;
